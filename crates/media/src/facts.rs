@@ -1,0 +1,84 @@
+//! Picture formats, recognised by their first bytes.
+
+use std::fmt;
+
+use crate::DecodeError;
+
+/// A picture format that can be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ImageFormat {
+    /// JPEG.
+    Jpeg,
+    /// PNG; of an animated one the still picture.
+    Png,
+    /// GIF; of an animated one the first frame.
+    Gif,
+    /// WebP; of an animated one the first frame.
+    WebP,
+    /// TIFF; of several pages the first.
+    Tiff,
+    /// BMP.
+    Bmp,
+}
+
+/// What a picture's header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// The format.
+    pub format: ImageFormat,
+    /// Width in pixels, upright.
+    pub width: u32,
+    /// Height in pixels, upright.
+    pub height: u32,
+}
+
+impl ImageFacts {
+    /// The media type to store and serve the picture with.
+    pub fn content_type(&self) -> &'static str {
+        self.format.content_type()
+    }
+}
+
+impl ImageFormat {
+    /// The format's media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Gif => "image/gif",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+        }
+    }
+
+    /// Recognises a format by its signature.
+    pub(crate) fn recognise(bytes: &[u8]) -> Result<Self, DecodeError> {
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Ok(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Ok(Self::Png),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Ok(Self::Gif),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Self::WebP),
+            [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(Self::Tiff),
+            [b'B', b'M', ..] => Ok(Self::Bmp),
+            [] => Err(DecodeError::Unsupported { reason: "there are no bytes" }),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
+                Err(DecodeError::Unsupported { reason: "AVIF, HEIC and video are not read as pictures" })
+            }
+            _ => Err(DecodeError::Unsupported { reason: "the first bytes are unknown" }),
+        }
+    }
+}
+
+impl fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::Gif => "GIF",
+            Self::WebP => "WebP",
+            Self::Tiff => "TIFF",
+            Self::Bmp => "BMP",
+        })
+    }
+}

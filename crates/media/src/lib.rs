@@ -1,0 +1,42 @@
+//! Reads pictures from bytes that nobody vouches for.
+//!
+//! Flow: [`probe_image`] tells a picture's format and upright size from its header; [`decode_image`] gives its pixels.
+//! Both recognise the format by the bytes alone.
+//!
+//! Invariants:
+//! - One thread, no file access, nothing but the given slice.
+//! - The header is checked against [`DecodeLimits`] before any memory is asked for; afterwards memory stays within a
+//!   small multiple of the pixel limit.
+//! - The same bytes always give the same answer, also when they are cut or corrupt. A picture that ends early is
+//!   refused.
+//! - Pixels equal those of the reference decoders: libjpeg-turbo's and libwebp's defaults, the high byte of 16-bit
+//!   samples, alpha dropped and not blended, grey copied to three channels, EXIF orientation applied.
+//!
+//! AVIF, HEIC, JPEG XL and SVG are not among the formats.
+
+mod error;
+mod facts;
+mod jpeg;
+mod limits;
+mod others;
+
+pub use error::DecodeError;
+pub use facts::{ImageFacts, ImageFormat};
+pub use limits::DecodeLimits;
+use ortolan_vision::RgbImage;
+
+/// Decodes a picture (the first one of an animation or of several pages), upright.
+pub fn decode_image(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeError> {
+    match ImageFormat::recognise(bytes)? {
+        ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        format => others::decode(bytes, format, limits),
+    }
+}
+
+/// Tells a picture's format and upright size from its header, within the same limits as decoding.
+pub fn probe_image(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageFacts, DecodeError> {
+    match ImageFormat::recognise(bytes)? {
+        ImageFormat::Jpeg => jpeg::probe(bytes, limits),
+        format => others::probe(bytes, format, limits),
+    }
+}

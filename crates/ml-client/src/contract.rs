@@ -1,0 +1,192 @@
+//! Requests and answers of the ML service.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::media::MediaFacts;
+use ortolan_domain::{Slot, TenantSlug, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A question what a stored object is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProbeMedia {
+    /// Whose runner looks at it.
+    pub tenant: TenantSlug,
+    /// Where the bytes lie in the object store.
+    pub object_path: String,
+}
+
+/// A question whether a stored file may be served as a model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckModel {
+    /// Whose it is.
+    pub tenant: TenantSlug,
+    /// Where the file lies in the object store.
+    pub object_path: String,
+    /// The slot that it must fit, if it is meant for one.
+    pub slot: Option<Slot>,
+}
+
+/// One input or output of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TensorSpec {
+    /// Its name.
+    pub name: String,
+    /// Its element type as the Open Inference Protocol spells it, for instance `FP32`.
+    pub datatype: String,
+    /// Its shape; -1 for a free axis.
+    pub shape: Vec<i64>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// What goes in.
+    pub inputs: Vec<TensorSpec>,
+    /// What comes out.
+    pub outputs: Vec<TensorSpec>,
+    /// Versions of the operator sets by domain; the standard one is `ai.onnx`.
+    pub opsets: BTreeMap<String, i64>,
+    /// The program that wrote the file.
+    pub producer: String,
+    /// Metadata that the file carries, bounded.
+    pub metadata: BTreeMap<String, String>,
+    /// What the model does, for models that fit a slot: `detect`, `segment`, `classify`, `obb`, `pose`.
+    pub vision_task: Option<String>,
+    /// Names of its classes.
+    pub class_names: Vec<String>,
+    /// How long the trial run took.
+    pub trial_run_ms: Option<f64>,
+    /// Memory that the loaded model took in its throw-away process.
+    pub memory_bytes: Option<u64>,
+}
+
+/// A session in the cache.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadedModel {
+    /// `{tenant}_{type}_worker_{id}`.
+    pub key: String,
+    /// Whose.
+    pub tenant: TenantSlug,
+    /// What for.
+    pub model_type: Slot,
+    /// `cpu` or `cuda:{n}`.
+    pub device: String,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// When it was loaded.
+    pub loaded_at: Timestamp,
+}
+
+/// A tenant's runner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunnerInfo {
+    /// Whose; `None` for one that all share.
+    pub tenant: Option<TenantSlug>,
+    /// `cpu` or `cuda:{n}`.
+    pub device: String,
+    /// Its resident memory.
+    pub resident_bytes: Option<u64>,
+    /// How often this tenant's runners ended against our will.
+    pub deaths: u64,
+}
+
+/// What is loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelCacheInfo {
+    /// The keys of the loaded models.
+    pub cached_models: Vec<String>,
+    /// How many there are.
+    pub model_count: usize,
+    /// Each in detail.
+    pub models: Vec<LoadedModel>,
+    /// The runners that hold them.
+    pub runners: Vec<RunnerInfo>,
+    /// True when there is an accelerator.
+    pub gpu_available: bool,
+    /// How many.
+    pub gpu_count: u32,
+    /// Accelerator memory that sessions use.
+    pub gpu_memory_allocated: u64,
+    /// Accelerator memory that is set aside.
+    pub gpu_memory_reserved: u64,
+}
+
+/// One device of the ML service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeviceHealth {
+    /// `cpu` or `cuda:{n}`.
+    pub name: String,
+    /// Runs that may be under way at once.
+    pub permits: usize,
+    /// Runs under way.
+    pub running: usize,
+    /// Calls that wait for a permit.
+    pub waiting: usize,
+}
+
+/// How well the ML service is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MlHealthStatus {
+    /// Everything works.
+    Healthy,
+    /// Some of it does not.
+    Degraded,
+    /// None of it does.
+    Unhealthy,
+}
+
+/// The ML service's health.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MlHealth {
+    /// In one word.
+    pub status: MlHealthStatus,
+    /// Keys of the models that are loaded.
+    pub models_loaded: Vec<String>,
+    /// Preloaded models that failed, and why.
+    pub models_failed: BTreeMap<String, String>,
+    /// True when there is an accelerator.
+    pub gpu_available: bool,
+    /// Its name.
+    pub gpu_device_name: Option<String>,
+    /// Its memory.
+    pub gpu_memory_total_mb: Option<u64>,
+    /// What of it is used.
+    pub gpu_memory_used_mb: Option<u64>,
+    /// The devices and their permits.
+    pub devices: Vec<DeviceHealth>,
+    /// How tenants are kept apart: `tenant`, `shared` or `none`.
+    pub isolation: String,
+    /// Version of the runtime.
+    pub runtime_version: String,
+}
+
+/// The ML service, wherever it runs. Dropping a call's future cancels it.
+#[async_trait]
+pub trait Inference: Send + Sync {
+    /// Says what a stored object is, decided by its content in the tenant's runner.
+    async fn probe_media(&self, request: ProbeMedia) -> Result<MediaFacts, MlError>;
+
+    /// Scans a stored file and tries it in a throw-away runner; an error with code `invalid_model` says why it cannot be served.
+    async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError>;
+
+    /// Forgets what is cached of a slot, because its object changed. Runs under way end on the model they began with.
+    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError>;
+
+    /// What is loaded, of one tenant or of all.
+    async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError>;
+
+    /// Unloads the models of one tenant or of all, with their local copies; returns how many.
+    async fn clear_model_cache(&self, tenant: Option<TenantSlug>) -> Result<usize, MlError>;
+
+    /// The service's health.
+    async fn health(&self) -> Result<MlHealth, MlError>;
+}

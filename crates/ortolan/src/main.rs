@@ -1,0 +1,3 @@
+//! ortolan
+
+fn main() {}

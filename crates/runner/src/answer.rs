@@ -1,0 +1,109 @@
+//! What calls ask and answer, beyond plain tensors.
+
+use std::collections::BTreeMap;
+
+use ortolan_domain::Slot;
+use ortolan_engine::Signature;
+use ortolan_vision::{VisionOptions, VisionOutput};
+use serde::{Deserialize, Serialize};
+
+/// What a model is, as the runner that loaded it says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFacts {
+    /// Inputs and outputs.
+    pub signature: Signature,
+    /// The program that wrote the file.
+    pub producer: Option<String>,
+    /// The version of ONNX's operators.
+    pub opset: Option<u32>,
+    /// Keys and values of the exporter's choice, cut to a bounded size.
+    pub metadata: BTreeMap<String, String>,
+    /// What the model is for, when it was loaded for a slot.
+    pub profile: Option<ProfileSummary>,
+    /// Milliseconds that loading took.
+    pub load_ms: f64,
+}
+
+/// A vision model in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfileSummary {
+    /// `detect`, `segment`, `classify`, `obb` or `pose`.
+    pub task: String,
+    /// How its outputs lie, for provenance: a short stable word.
+    pub layout: String,
+    /// Its classes by number.
+    pub class_names: Vec<String>,
+    /// Height and width of its input, where they are fixed or the file names a default.
+    pub image_size: Option<[u32; 2]>,
+    /// True when it takes pictures of any size.
+    pub dynamic: bool,
+}
+
+/// One picture for one vision model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionRequest {
+    /// The slot whose rules apply.
+    pub slot: Slot,
+    /// What the caller asks.
+    pub options: VisionOptions,
+}
+
+/// What a vision model answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionAnswer {
+    /// Boxes, masks or classes.
+    pub output: VisionOutput,
+    /// Width of the upright picture in pixels.
+    pub width: u32,
+    /// Height of the upright picture in pixels.
+    pub height: u32,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Where a call's time went, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timings {
+    /// Decoding the media.
+    pub decode_us: u64,
+    /// Resizing and packing.
+    pub prepare_us: u64,
+    /// Waiting for a session of the model.
+    pub wait_us: u64,
+    /// Running the model.
+    pub run_us: u64,
+    /// Reading the outputs.
+    pub interpret_us: u64,
+}
+
+/// What trying an uploaded model showed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelReport {
+    /// What the model is.
+    pub facts: ModelFacts,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// Size of the file.
+    pub size_bytes: u64,
+    /// The version of the file format.
+    pub ir_version: Option<i64>,
+    /// How the trial run went; absent when no input could be made up.
+    pub trial: Option<Trial>,
+    /// Memory that the runner took at most beyond an empty one.
+    pub memory_bytes: u64,
+}
+
+/// A trial run on a made-up input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Milliseconds the run took.
+    pub run_ms: f64,
+    /// What the model answered for a grey picture: how many items; for a slot only.
+    pub items: Option<usize>,
+}

@@ -1,0 +1,130 @@
+//! What an operator can set.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// How tenants' work is kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// One sandboxed process per tenant and device.
+    #[default]
+    Tenant,
+    /// One sandboxed process per device, for all tenants: a death fails everyone's calls.
+    Shared,
+    /// No process: a model can kill or hang the service. Only for models one trusts.
+    None,
+}
+
+/// Which devices are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DevicePolicy {
+    /// GPUs when there are any, else the processor.
+    #[default]
+    Auto,
+    /// The processor, whatever else there is.
+    Cpu,
+    /// GPUs; without one the pool does not start.
+    Gpu,
+}
+
+/// Settings of a [`RunnerPool`](crate::RunnerPool).
+#[derive(Debug, Clone)]
+pub struct RunnerSettings {
+    /// Absolute path of the ONNX Runtime shared library.
+    pub runtime_library: PathBuf,
+    /// The program that is started as a runner; this program itself when absent.
+    pub program: Option<PathBuf>,
+    /// What comes first on its command line, so that it calls [`child::main`](crate::child::main).
+    pub arguments: Vec<String>,
+    /// How tenants' work is kept apart.
+    pub isolation: Isolation,
+    /// Goes on when the kernel has no landlock or no seccomp; otherwise that is an error.
+    pub allow_degraded_sandbox: bool,
+    /// Which devices are used.
+    pub devices: DevicePolicy,
+    /// Most address space of a runner on the processor, beside the segment it shares with the service.
+    pub memory_limit_bytes: u64,
+    /// Most device memory of one session on a GPU; the rest of such a runner has no limit, as CUDA reserves far more
+    /// address space than it uses.
+    pub gpu_memory_limit_bytes: u64,
+    /// How long a cancelled call may go on before its runner is killed.
+    pub grace: Duration,
+    /// Calls that may be under way in one runner; one more is refused as overloaded. At most 64.
+    pub slots: u32,
+    /// Most bytes of a call or an answer in shared memory; larger media travel in a memory file of their own.
+    pub room_bytes: usize,
+    /// Most bytes of one media object.
+    pub media_limit_bytes: usize,
+    /// Sessions per model, which is how many runs of one model go on in parallel: one per device permit.
+    pub sessions_per_model: usize,
+    /// Threads that serve calls; more than the sessions, so that decoding overlaps running.
+    pub workers: usize,
+    /// Threads that share the work of one operator.
+    pub intra_threads: usize,
+    /// How long a load may take before its runner is killed.
+    pub load_timeout: Duration,
+    /// A runner that served nothing for so long is ended; never when absent.
+    pub idle_timeout: Option<Duration>,
+    /// How uploaded models are tried.
+    pub validation: ValidationSettings,
+}
+
+/// Limits for trying an uploaded model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValidationSettings {
+    /// Address space every trial gets, before the file's size is added three times.
+    pub base_memory_bytes: u64,
+    /// Most address space of a trial, however large the file.
+    pub memory_cap_bytes: u64,
+    /// How long loading may take before the runner is killed.
+    pub load_timeout: Duration,
+    /// How long the trial run may take before it is stopped.
+    pub run_timeout: Duration,
+    /// Trials that may go on at the same time.
+    pub concurrency: usize,
+}
+
+impl RunnerSettings {
+    /// The defaults, for a runtime at `runtime_library`.
+    pub fn new(runtime_library: PathBuf) -> Self {
+        Self {
+            runtime_library,
+            program: None,
+            arguments: vec!["runner".to_owned()],
+            isolation: Isolation::Tenant,
+            allow_degraded_sandbox: false,
+            devices: DevicePolicy::Auto,
+            memory_limit_bytes: 4 * GIB,
+            gpu_memory_limit_bytes: 4 * GIB,
+            grace: Duration::from_millis(500),
+            slots: 16,
+            room_bytes: (4 * MIB) as usize,
+            media_limit_bytes: (256 * MIB) as usize,
+            sessions_per_model: 2,
+            workers: 4,
+            intra_threads: 1,
+            load_timeout: Duration::from_secs(60),
+            idle_timeout: None,
+            validation: ValidationSettings::default(),
+        }
+    }
+}
+
+impl Default for ValidationSettings {
+    fn default() -> Self {
+        Self {
+            base_memory_bytes: 256 * MIB,
+            memory_cap_bytes: 8 * GIB,
+            load_timeout: Duration::from_secs(10),
+            run_timeout: Duration::from_secs(5),
+            concurrency: 2,
+        }
+    }
+}
