@@ -80,6 +80,26 @@ impl ElementType {
         Self::ALL.into_iter().find(|element| element.code() == code)
     }
 
+    /// The name that the Open Inference Protocol gives to the type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "FP32",
+            Self::U8 => "UINT8",
+            Self::I8 => "INT8",
+            Self::U16 => "UINT16",
+            Self::I16 => "INT16",
+            Self::I32 => "INT32",
+            Self::I64 => "INT64",
+            Self::Text => "BYTES",
+            Self::Bool => "BOOL",
+            Self::F16 => "FP16",
+            Self::F64 => "FP64",
+            Self::U32 => "UINT32",
+            Self::U64 => "UINT64",
+            Self::Bf16 => "BF16",
+        }
+    }
+
     /// Bytes of one element; `None` for text, whose elements differ in length.
     pub const fn size(self) -> Option<usize> {
         match self {
@@ -121,9 +141,9 @@ mod tests {
     fn codes_are_those_of_onnx_and_names_those_of_the_open_inference_protocol() {
         for element in ElementType::ALL {
             assert_eq!(ElementType::from_code(element.code()), Some(element));
+            assert_eq!(serde_json::to_value(element).unwrap(), element.name());
         }
         assert_eq!(ElementType::from_code(14), None, "complex numbers are not carried");
         assert_eq!((ElementType::F32.code(), ElementType::F16.code(), ElementType::Bf16.code()), (1, 10, 16));
-        assert_eq!(serde_json::to_string(&ElementType::I64).unwrap(), "\"INT64\"");
     }
 }

@@ -87,7 +87,8 @@ impl Engine {
             let mut builder = self.builder(options)?;
             builder.commit_from_memory(model).map_err(|error| EngineError::at_load(&error))
         }));
-        let session = loaded.unwrap_or_else(|_| Err(EngineError::InvalidModel("a shape in it cannot be".to_owned())))?;
+        let session =
+            loaded.unwrap_or_else(|_| Err(EngineError::InvalidModel("a shape in it cannot be".to_owned())))?;
         Ok(Session::new(session))
     }
 
@@ -107,7 +108,8 @@ impl Engine {
             Optimization::None => GraphOptimizationLevel::Disable,
             Optimization::Full => GraphOptimizationLevel::All,
         };
-        let mut builder = ort::session::Session::builder(&self.environment).map_err(|error| EngineError::at_load(&error))?;
+        let mut builder =
+            ort::session::Session::builder(&self.environment).map_err(|error| EngineError::at_load(&error))?;
         builder = builder.with_optimization_level(level).map_err(at_load)?;
         builder = builder.with_intra_threads(options.intra_threads.max(1)).map_err(at_load)?;
         builder = builder.with_inter_threads(1).map_err(at_load)?;

@@ -67,7 +67,9 @@ impl EngineError {
 
 /// The runtime has no code of its own for a failed allocation.
 fn tells_of_memory(text: &str) -> bool {
-    ["Failed to allocate", "bad_alloc", "requested buffer of size", "requested bytes of"].iter().any(|sign| text.contains(sign))
+    ["Failed to allocate", "bad_alloc", "requested buffer of size", "requested bytes of"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 /// What is wrong with a graph, as far as the runtime's text tells it by a known phrase.
@@ -123,9 +125,15 @@ mod tests {
         let words = |text| unknown_operator(text).map(|error| error.to_string());
         let of_domain = words("Fatal error: com.evil:Custom(-1) is not a registered function/op");
         assert_eq!(of_domain.as_deref(), Some("the model is not supported: there is no operator com.evil:Custom"));
-        let of_onnx = words(r#"This is an invalid model. In Node, ("", LaunchMissiles, "", -1) : ("x": tensor(float),) -> ("y")"#);
+        let of_onnx = words(
+            r#"This is an invalid model. In Node, ("", LaunchMissiles, "", -1) : ("x": tensor(float),) -> ("y")"#,
+        );
         assert_eq!(of_onnx.as_deref(), Some("the model is not supported: there is no operator LaunchMissiles"));
         assert_eq!(words(r#"In Node, ("", Relu, "", 17) : ("",)"#), None, "a known operator used wrongly");
-        assert_eq!(words("Fatal error: /etc/passwd\nx(-1) is not a registered function/op"), None, "no text of the file's choice");
+        assert_eq!(
+            words("Fatal error: /etc/passwd\nx(-1) is not a registered function/op"),
+            None,
+            "no text of the file's choice"
+        );
     }
 }

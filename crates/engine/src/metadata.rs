@@ -38,7 +38,12 @@ fn custom(metadata: &ModelMetadata<'_>) -> BTreeMap<String, String> {
     let (mut keys, mut count) = (ptr::null_mut::<*mut c_char>(), 0i64);
     // SAFETY: both handles are alive; the runtime fills in an array of `count` strings from that allocator.
     let status = unsafe {
-        (ort::api().ModelMetadataGetCustomMetadataMapKeys)(metadata.ptr(), allocator.ptr().cast_mut(), &mut keys, &mut count)
+        (ort::api().ModelMetadataGetCustomMetadataMapKeys)(
+            metadata.ptr(),
+            allocator.ptr().cast_mut(),
+            &mut keys,
+            &mut count,
+        )
     };
     if failed(status) || keys.is_null() {
         return BTreeMap::new();

@@ -105,7 +105,11 @@ impl Session {
     }
 
     /// Runs the model once. `inputs` are in the signature's order and all of them are needed.
-    pub fn run<'s>(&'s mut self, inputs: &[TensorView<'_>], control: &'s RunControl) -> Result<Outputs<'s>, EngineError> {
+    pub fn run<'s>(
+        &'s mut self,
+        inputs: &[TensorView<'_>],
+        control: &'s RunControl,
+    ) -> Result<Outputs<'s>, EngineError> {
         // The runtime itself notices a missing input only when a node needs it.
         if inputs.len() != self.input_names.len() {
             let text = format!("{} inputs were given and the model takes {}", inputs.len(), self.input_names.len());

@@ -64,6 +64,16 @@ impl Dimension {
 }
 
 impl TensorSpec {
+    /// The element type as the Open Inference Protocol spells it; `OTHER` for what cannot be carried.
+    pub fn datatype(&self) -> &'static str {
+        self.element.map_or("OTHER", ElementType::name)
+    }
+
+    /// The shape, with -1 for a free axis.
+    pub fn shape(&self) -> Vec<i64> {
+        self.dims.iter().map(|axis| axis.fixed().and_then(|size| i64::try_from(size).ok()).unwrap_or(-1)).collect()
+    }
+
     pub(crate) fn of(outlet: &Outlet) -> Self {
         let name = outlet.name().to_owned();
         let other = |kind| Self { name: name.clone(), kind, element: None, dims: Vec::new() };

@@ -37,12 +37,19 @@ impl<'a> TensorView<'a> {
 
     /// Checks that the axes multiply to exactly the bytes that are there.
     pub fn check(&self) -> Result<(), EngineError> {
-        let size = self.element.size().ok_or_else(|| EngineError::BadInput("text tensors are not supported here".to_owned()))?;
+        let size = self
+            .element
+            .size()
+            .ok_or_else(|| EngineError::BadInput("text tensors are not supported here".to_owned()))?;
         let length = self.dims.iter().try_fold(size, |product, &dim| product.checked_mul(usize::try_from(dim).ok()?));
         if length == Some(self.bytes.len()) {
             return Ok(());
         }
-        Err(EngineError::BadInput(format!("a tensor of shape {:?} does not have {} bytes", self.dims, self.bytes.len())))
+        Err(EngineError::BadInput(format!(
+            "a tensor of shape {:?} does not have {} bytes",
+            self.dims,
+            self.bytes.len()
+        )))
     }
 }
 
@@ -50,19 +57,58 @@ impl<'a> TensorView<'a> {
 macro_rules! for_element {
     ($element:expr, $T:ident => $body:expr, $text:expr) => {
         match $element {
-            ElementType::F32 => { type $T = f32; $body }
-            ElementType::F64 => { type $T = f64; $body }
-            ElementType::F16 => { type $T = f16; $body }
-            ElementType::Bf16 => { type $T = bf16; $body }
-            ElementType::I8 => { type $T = i8; $body }
-            ElementType::I16 => { type $T = i16; $body }
-            ElementType::I32 => { type $T = i32; $body }
-            ElementType::I64 => { type $T = i64; $body }
-            ElementType::U8 => { type $T = u8; $body }
-            ElementType::U16 => { type $T = u16; $body }
-            ElementType::U32 => { type $T = u32; $body }
-            ElementType::U64 => { type $T = u64; $body }
-            ElementType::Bool => { type $T = bool; $body }
+            ElementType::F32 => {
+                type $T = f32;
+                $body
+            }
+            ElementType::F64 => {
+                type $T = f64;
+                $body
+            }
+            ElementType::F16 => {
+                type $T = f16;
+                $body
+            }
+            ElementType::Bf16 => {
+                type $T = bf16;
+                $body
+            }
+            ElementType::I8 => {
+                type $T = i8;
+                $body
+            }
+            ElementType::I16 => {
+                type $T = i16;
+                $body
+            }
+            ElementType::I32 => {
+                type $T = i32;
+                $body
+            }
+            ElementType::I64 => {
+                type $T = i64;
+                $body
+            }
+            ElementType::U8 => {
+                type $T = u8;
+                $body
+            }
+            ElementType::U16 => {
+                type $T = u16;
+                $body
+            }
+            ElementType::U32 => {
+                type $T = u32;
+                $body
+            }
+            ElementType::U64 => {
+                type $T = u64;
+                $body
+            }
+            ElementType::Bool => {
+                type $T = bool;
+                $body
+            }
             ElementType::Text => $text,
         }
     };

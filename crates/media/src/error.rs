@@ -8,6 +8,9 @@ use crate::facts::ImageFormat;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
+    /// There are no bytes.
+    #[error("there are no bytes")]
+    Empty,
     /// The bytes are no picture of a known format, or use a part of one that is not supported.
     #[error("not a picture in a supported format (JPEG, PNG, GIF, WebP, TIFF, BMP): {reason}")]
     Unsupported {
@@ -23,7 +26,9 @@ pub enum DecodeError {
         reason: &'static str,
     },
     /// The picture is larger than the limits, judged by its header.
-    #[error("a picture of {width} x {height} pixels is too large, the limits are {max_side} pixels a side and {max_pixels} in all")]
+    #[error(
+        "a picture of {width} x {height} pixels is too large, the limits are {max_side} pixels a side and {max_pixels} in all"
+    )]
     TooLarge {
         /// The width in the header.
         width: u64,

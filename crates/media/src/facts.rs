@@ -42,13 +42,18 @@ impl ImageFacts {
 impl ImageFormat {
     /// The format's media type.
     pub fn content_type(self) -> &'static str {
+        self.codec().to_mime_type()
+    }
+
+    /// The `image` crate's name of the format.
+    pub(crate) fn codec(self) -> image::ImageFormat {
         match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::Gif => "image/gif",
-            Self::WebP => "image/webp",
-            Self::Tiff => "image/tiff",
-            Self::Bmp => "image/bmp",
+            Self::Jpeg => image::ImageFormat::Jpeg,
+            Self::Png => image::ImageFormat::Png,
+            Self::Gif => image::ImageFormat::Gif,
+            Self::WebP => image::ImageFormat::WebP,
+            Self::Tiff => image::ImageFormat::Tiff,
+            Self::Bmp => image::ImageFormat::Bmp,
         }
     }
 
@@ -61,7 +66,7 @@ impl ImageFormat {
             [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Ok(Self::WebP),
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(Self::Tiff),
             [b'B', b'M', ..] => Ok(Self::Bmp),
-            [] => Err(DecodeError::Unsupported { reason: "there are no bytes" }),
+            [] => Err(DecodeError::Empty),
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
                 Err(DecodeError::Unsupported { reason: "AVIF, HEIC and video are not read as pictures" })
             }

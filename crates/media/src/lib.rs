@@ -18,7 +18,10 @@ mod error;
 mod facts;
 mod jpeg;
 mod limits;
+mod orientation;
 mod others;
+mod png;
+mod samples;
 
 pub use error::DecodeError;
 pub use facts::{ImageFacts, ImageFormat};
@@ -29,6 +32,7 @@ use ortolan_vision::RgbImage;
 pub fn decode_image(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, DecodeError> {
     match ImageFormat::recognise(bytes)? {
         ImageFormat::Jpeg => jpeg::decode(bytes, limits),
+        ImageFormat::Png => png::decode(bytes, limits),
         format => others::decode(bytes, format, limits),
     }
 }
@@ -37,6 +41,7 @@ pub fn decode_image(bytes: &[u8], limits: &DecodeLimits) -> Result<RgbImage, Dec
 pub fn probe_image(bytes: &[u8], limits: &DecodeLimits) -> Result<ImageFacts, DecodeError> {
     match ImageFormat::recognise(bytes)? {
         ImageFormat::Jpeg => jpeg::probe(bytes, limits),
+        ImageFormat::Png => png::probe(bytes, limits),
         format => others::probe(bytes, format, limits),
     }
 }

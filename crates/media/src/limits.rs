@@ -13,7 +13,7 @@ pub struct DecodeLimits {
 
 impl Default for DecodeLimits {
     fn default() -> Self {
-        Self { max_pixels: 64 << 20, max_side: 32_768 }
+        Self { max_pixels: 64 << 20, max_side: 65_535 }
     }
 }
 

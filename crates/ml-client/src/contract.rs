@@ -58,8 +58,6 @@ pub struct ModelReport {
     pub metadata: BTreeMap<String, String>,
     /// What the model does, for models that fit a slot: `detect`, `segment`, `classify`, `obb`, `pose`.
     pub vision_task: Option<String>,
-    /// Names of its classes.
-    pub class_names: Vec<String>,
     /// How long the trial run took.
     pub trial_run_ms: Option<f64>,
     /// Memory that the loaded model took in its throw-away process.

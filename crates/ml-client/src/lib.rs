@@ -7,9 +7,12 @@
 //! Invariant: nobody on this side opens a media object or a model; the ML service's runners do.
 
 mod contract;
+mod http;
+pub mod paths;
 
 pub use contract::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
-    ProbeMedia, RunnerInfo, TensorSpec,
+    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, ProbeMedia, RunnerInfo,
+    TensorSpec,
 };
+pub use http::HttpInference;
 pub use ortolan_domain::job::MlError;

@@ -1,1 +1,25 @@
-//! ml-service
+//! The ML service: takes `ml_jobs`, waits for a tenant's turn and a device permit, lets the tenant's runner decode, infer
+//! and interpret, stamps provenance on what comes back and stores it under `ml_result:{task_id}:{attempt}`.
+//!
+//! Flow of a job: [`MlService::run`] consumes `ml_jobs` -> `job` takes each attempt once -> `picture` fetches the bytes and
+//! the model (the `catalog`), passes the [`FairGate`] and asks the runner pool -> the answer is stamped and stored.
+//! Short questions (what is this file, may this model be served) come through [`Inference`](ortolan_ml_client::Inference), in
+//! process or over the internal HTTP of `http`.
+//!
+//! Invariants: no database; nothing of a tenant's is parsed in this process; at most `gpu_concurrency` runs per device,
+//! and a permit comes back when the runner has let go of the call, however it ends; a tenant waits for its turn, not for
+//! another tenant's queue.
+
+mod catalog;
+mod convert;
+mod gate;
+pub mod http;
+mod inference;
+mod job;
+mod picture;
+mod preload;
+mod service;
+
+pub use gate::{FairGate, GateFacts, Permit};
+pub use preload::PreloadError;
+pub use service::{MlService, MlServiceParts, MlServiceSettings};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use ortolan_domain::Slot;
-use ortolan_engine::Signature;
+use ortolan_engine::{ElementType, Signature};
 use ortolan_vision::{VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};
 
@@ -29,16 +30,10 @@ pub struct ModelFacts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProfileSummary {
-    /// `detect`, `segment`, `classify`, `obb` or `pose`.
+    /// The slot it was checked for.
+    pub slot: Slot,
+    /// What the file calls its task (`detect`, `obb`, `pose` ...), else the slot.
     pub task: String,
-    /// How its outputs lie, for provenance: a short stable word.
-    pub layout: String,
-    /// Its classes by number.
-    pub class_names: Vec<String>,
-    /// Height and width of its input, where they are fixed or the file names a default.
-    pub image_size: Option<[u32; 2]>,
-    /// True when it takes pictures of any size.
-    pub dynamic: bool,
 }
 
 /// One picture for one vision model.
@@ -92,8 +87,10 @@ pub struct ModelReport {
     pub size_bytes: u64,
     /// The version of the file format.
     pub ir_version: Option<i64>,
-    /// How the trial run went; absent when no input could be made up.
+    /// The trial run, unless it failed or no input could be made up.
     pub trial: Option<Trial>,
+    /// Why the trial run failed; only of a model that is not for a slot, as others are refused then.
+    pub trial_failure: Option<String>,
     /// Memory that the runner took at most beyond an empty one.
     pub memory_bytes: u64,
 }
@@ -106,4 +103,17 @@ pub struct Trial {
     pub run_ms: f64,
     /// What the model answered for a grey picture: how many items; for a slot only.
     pub items: Option<usize>,
+}
+
+/// A tensor that owns its elements, row-major in the machine's byte order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tensor {
+    /// The input or output it is for.
+    pub name: String,
+    /// What the elements are.
+    pub element: ElementType,
+    /// Sizes of the axes.
+    pub dims: Vec<i64>,
+    /// The elements.
+    pub data: Bytes,
 }

@@ -1,5 +1,6 @@
 //! What an operator can set.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,16 @@ pub enum Isolation {
     Shared,
     /// No process: a model can kill or hang the service. Only for models one trusts.
     None,
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tenant => "tenant",
+            Self::Shared => "shared",
+            Self::None => "none",
+        })
+    }
 }
 
 /// Which devices are used.

@@ -7,12 +7,21 @@
 //! Invariants: SQL stands once, portably, in `sql/`, mounted under `postgres` and `sqlite`; instants come from the
 //! caller; nothing is read and then written back; no query per row where one statement serves many.
 
+// Each dialect mounts the folder of SQL beside its own types.
+#![allow(clippy::duplicate_mod)]
+
+mod database;
 mod error;
 mod media;
+mod migrations;
+mod postgres;
 mod slots;
+mod sqlite;
+mod statement;
 mod tasks;
 mod tenants;
 
+pub use database::{PostgresSettings, SqliteSettings, StoreFacts, Stores};
 pub use error::StoreError;
 pub use media::{MediaStore, NewMediaOutcome};
 pub use slots::{SlotRecord, SlotStore};
@@ -21,8 +30,6 @@ pub use tasks::{
     Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
 };
 pub use tenants::{KeyRecord, NewKey, Tenant, TenantStore};
-
-use std::sync::Arc;
 
 /// One page of a longer list.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,15 +40,3 @@ pub struct Page<T> {
     pub total: u64,
 }
 
-/// All ports of the store. Cheap to clone.
-#[derive(Clone)]
-pub struct Stores {
-    /// Tasks and their artifacts.
-    pub tasks: Arc<dyn TaskStore>,
-    /// Tenants and their keys.
-    pub tenants: Arc<dyn TenantStore>,
-    /// Media objects.
-    pub media: Arc<dyn MediaStore>,
-    /// What is known of each slot's object.
-    pub slots: Arc<dyn SlotStore>,
-}

@@ -1,1 +1,13 @@
-//! testkit
+//! What end-to-end tests need: the fixtures, a real server in a process of its own, and tenants who talk to it over HTTP.
+//!
+//! Flow: [`Server::start`] runs the real binary on a free port with a data folder of its own; [`Server::tenant`] makes a
+//! tenant with a key; [`Tenant`] uploads, submits, waits and reads, as a stranger's client would.
+//!
+//! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
+
+pub mod fixtures;
+mod server;
+mod tenant;
+
+pub use server::{Server, ServerOptions};
+pub use tenant::{Answer, Tenant};

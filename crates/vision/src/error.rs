@@ -104,6 +104,12 @@ pub enum InterpretError {
         /// What would fit.
         wanted: String,
     },
+    /// The masks are noise and would take too much to write down.
+    #[error("the masks of one picture may have {max_runs} runs together, these have more")]
+    MasksTooDetailed {
+        /// The limit.
+        max_runs: usize,
+    },
     /// The framing belongs to a picture that was prepared for another kind of model.
     #[error("the framing was made for another kind of model")]
     Framing,

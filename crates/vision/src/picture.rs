@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use crate::geometry::Size;
 
-/// An upright picture, rows from the top, each pixel as red, green, blue bytes; both sides are at least 1.
+/// An upright picture, rows from the top, each pixel as red, green, blue bytes; both sides are at least 1, and
+/// the pixels can be counted in 32 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RgbImage {
     width: u32,
@@ -25,7 +26,7 @@ impl RgbImage {
     /// Takes `width * height * 3` bytes; an empty picture or another count of bytes is refused.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Result<Self, PictureError> {
         let wanted = u64::from(width).checked_mul(u64::from(height)).and_then(|n| n.checked_mul(3));
-        if wanted.is_none_or(|n| n == 0 || n != pixels.len() as u64) {
+        if wanted.is_none_or(|n| n == 0 || n / 3 > u64::from(u32::MAX) || n != pixels.len() as u64) {
             return Err(PictureError { width, height, bytes: pixels.len() });
         }
         Ok(Self { width, height, pixels })

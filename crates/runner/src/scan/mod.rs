@@ -108,7 +108,9 @@ impl<'a> ModelScan<'a> {
             return Ok(());
         }
         if !(1..=MAX_OPSET).contains(&version) {
-            return Err(ScanError::refused(format!("the model needs operator set {version}; 1 to {MAX_OPSET} are supported")));
+            return Err(ScanError::refused(format!(
+                "the model needs operator set {version}; 1 to {MAX_OPSET} are supported"
+            )));
         }
         self.facts.opset = version;
         Ok(())

@@ -2,8 +2,10 @@
 
 use std::any::Any;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+use crate::error::RunnerError;
 
 /// What bounds a call: who may stop it, when it must be over, and what it holds.
 #[derive(Default)]
@@ -14,7 +16,7 @@ pub struct CallContext {
     pub deadline: Option<Instant>,
     /// Kept until the runner has really let go of the call, even when the caller's future is dropped before; meant for
     /// the permit of the device.
-    pub permit: Option<Box<dyn Any + Send>>,
+    pub permit: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl std::fmt::Debug for CallContext {
@@ -35,7 +37,55 @@ impl CallContext {
     }
 
     /// The same call, which keeps `permit` until the runner has let go of it.
-    pub fn with_permit(self, permit: impl Any + Send) -> Self {
+    pub fn with_permit(self, permit: impl Any + Send + Sync) -> Self {
         Self { permit: Some(Box::new(permit)), ..self }
+    }
+}
+
+/// The part of a context that can be waited for.
+#[derive(Debug, Clone)]
+pub(super) struct Bounds {
+    cancel: CancellationToken,
+    deadline: Option<Instant>,
+}
+
+impl CallContext {
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { cancel: self.cancel.clone(), deadline: self.deadline }
+    }
+}
+
+impl Bounds {
+    /// Fails when the call is over already.
+    pub(super) fn check(&self) -> Result<(), RunnerError> {
+        if self.cancel.is_cancelled() {
+            return Err(RunnerError::Cancelled);
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Err(RunnerError::DeadlineExceeded);
+        }
+        Ok(())
+    }
+
+    /// Ends when the call has to.
+    pub(super) async fn exceeded(&self) -> RunnerError {
+        let deadline = async {
+            match self.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.cancel.cancelled() => RunnerError::Cancelled,
+            () = deadline => RunnerError::DeadlineExceeded,
+        }
+    }
+
+    /// Waits for `work`, but no longer than the call may last.
+    pub(super) async fn limit<T>(&self, work: impl Future<Output = T>) -> Result<T, RunnerError> {
+        tokio::select! {
+            done = work => Ok(done),
+            why = self.exceeded() => Err(why),
+        }
     }
 }

@@ -1,9 +1,21 @@
 //! The service's side: starts runners, hands them work, doubts their answers and survives their deaths.
 
+mod calls;
 mod context;
+mod deaths;
+mod host;
+mod info;
+mod local;
+mod log;
+mod models;
 mod pool;
+mod process;
 mod source;
+mod spawn;
+mod validate;
 
 pub use context::CallContext;
-pub use pool::{CacheInfo, CachedModel, DeathCause, DeathCount, RunnerInfo, RunnerPool};
-pub use source::{ModelKey, ModelSource, SourceError};
+pub use deaths::{DeathCause, DeathCount};
+pub use info::{CacheInfo, CachedModel, RunnerInfo};
+pub use pool::RunnerPool;
+pub use source::{ModelKey, ModelSource, SourceError, TensorModelKey};

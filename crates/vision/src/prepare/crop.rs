@@ -9,8 +9,7 @@ pub(super) fn fill<T: Sample>(image: &RgbImage, input: Size, planes: &mut [T]) {
     let scaled = scaled_size(image.size(), input);
     let left = centred(scaled.width, input.width);
     let top = centred(scaled.height, input.height);
-    let levels =
-        antialias::resize_part(image, scaled, left..left + input.width, top..top + input.height);
+    let levels = antialias::resize_part(image, scaled, left..left + input.width, top..top + input.height);
     let plane_len = planes.len() / 3;
     for (channel, plane) in planes.chunks_exact_mut(plane_len).enumerate() {
         let levels = levels.iter().skip(channel).step_by(3);

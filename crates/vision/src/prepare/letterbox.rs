@@ -32,7 +32,10 @@ pub(super) fn fill<T: Sample>(image: &RgbImage, letterbox: Letterbox, planes: &m
 enum RowSource<'a> {
     /// The picture fits as it is.
     Unchanged(&'a RgbImage),
-    Resized { resizer: Resizer<'a>, levels: Vec<u8> },
+    Resized {
+        resizer: Resizer<'a>,
+        levels: Vec<u8>,
+    },
 }
 
 impl<'a> RowSource<'a> {

@@ -43,10 +43,11 @@ pub(crate) fn prepare_into(
 }
 
 fn fill<T: Sample>(image: &RgbImage, framing: Framing, input: Size, data: &mut TensorData) {
-    let buffer = T::buffer(data);
+    let mut buffer = T::take_buffer(data);
     buffer.resize(3 * input.width as usize * input.height as usize, T::default());
     match framing {
-        Framing::Letterbox(letterbox) => letterbox::fill(image, letterbox, buffer),
-        Framing::CentreCrop => crop::fill(image, input, buffer),
+        Framing::Letterbox(letterbox) => letterbox::fill(image, letterbox, &mut buffer),
+        Framing::CentreCrop => crop::fill(image, input, &mut buffer),
     }
+    *data = T::wrap(buffer);
 }

@@ -9,6 +9,9 @@ use crate::{geometry::Size, picture::RgbImage};
 /// One, in the weights' fixed point.
 const ONE: f32 = 2048.0;
 
+/// Distance of the channels of a pixel that is computed as one number.
+const LANE_BITS: u32 = 20;
+
 /// The two source positions of an output position and their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tap {
@@ -72,22 +75,23 @@ impl ResizedRow {
         let (red, others) = self.lanes.split_at_mut(columns.len());
         let (green, blue) = others.split_at_mut(columns.len());
         for (((tap, red), green), blue) in columns.iter().zip(red).zip(green).zip(blue) {
-            let near = pixel(source, tap.near);
-            let far = pixel(source, tap.far);
-            let mix = |channel: usize| {
-                let sum = u32::from(near[channel]) * u32::from(tap.near_weight)
-                    + u32::from(far[channel]) * u32::from(tap.far_weight);
-                (sum >> 4) as u16
-            };
-            (*red, *green, *blue) = (mix(0), mix(1), mix(2));
+            let near = spread(source, tap.near) * u64::from(tap.near_weight);
+            let far = spread(source, tap.far) * u64::from(tap.far_weight);
+            let sums = near + far;
+            *red = (sums >> 4) as u16;
+            *green = (sums >> (LANE_BITS + 4)) as u16;
+            *blue = (sums >> (2 * LANE_BITS + 4)) as u16;
         }
         self.y = Some(y);
     }
 }
 
-fn pixel(row: &[u8], x: u32) -> [u8; 3] {
+/// A pixel's channels in one number, far enough apart to be weighed and added together without touching: a sum of
+/// weighed levels has at most 19 bits.
+fn spread(row: &[u8], x: u32) -> u64 {
     let at = 3 * x as usize;
-    row.get(at..at + 3).and_then(|pixel| pixel.try_into().ok()).unwrap_or_default()
+    let pixel: [u8; 3] = row.get(at..at + 3).and_then(|pixel| pixel.try_into().ok()).unwrap_or_default();
+    u64::from(pixel[0]) | u64::from(pixel[1]) << LANE_BITS | u64::from(pixel[2]) << (2 * LANE_BITS)
 }
 
 fn blend(upper: &[u16], lower: &[u16], tap: Tap, levels: &mut [u8]) {
@@ -124,5 +128,71 @@ fn tap(position: f32, source: u32, edge: Edge) -> Tap {
         far: clamp(index + 1),
         near_weight: ((1.0 - fraction) * ONE).round_ties_even() as u16,
         far_weight: (fraction * ONE).round_ties_even() as u16,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn resized(image: &RgbImage, target: Size) -> Vec<u8> {
+        let mut resizer = Resizer::new(image, target);
+        let mut levels = vec![0; 3 * target.width as usize];
+        let rows = (0..target.height as usize).flat_map(|y| {
+            resizer.row(y, &mut levels);
+            levels.clone()
+        });
+        rows.collect()
+    }
+
+    /// The rule written down plainly, one number at a time: position, the two indices, the two weights.
+    fn plain_tap(i: u32, source: u32, target: u32, is_column: bool) -> (usize, usize, i64, i64) {
+        let p = ((f64::from(i) + 0.5) * (f64::from(source) / f64::from(target)) - 0.5) as f32;
+        let k = p.floor() as i64;
+        let last = i64::from(source) - 1;
+        let f = if is_column && (k < 0 || k >= last) { 0.0 } else { p - p.floor() };
+        let index = |k: i64| k.clamp(0, last) as usize;
+        (index(k), index(k + 1), ((1.0 - f) * 2048.0).round_ties_even() as i64, (f * 2048.0).round_ties_even() as i64)
+    }
+
+    fn plain_level(image: &RgbImage, target: Size, x: u32, y: u32, channel: usize) -> u8 {
+        let (left, right, a0, a1) = plain_tap(x, image.width(), target.width, true);
+        let (top, bottom, b0, b1) = plain_tap(y, image.height(), target.height, false);
+        let across = |y: usize| {
+            let level = |x: usize| i64::from(image.row(y)[3 * x + channel]);
+            level(left) * a0 + level(right) * a1
+        };
+        let v = (((across(top) >> 4) * b0) >> 16) + (((across(bottom) >> 4) * b1) >> 16);
+        ((v + 2) >> 2).clamp(0, 255) as u8
+    }
+
+    proptest! {
+        #[test]
+        fn equals_the_rule_at_every_size(
+            (width, height) in (1..24_u32, 1..24_u32), (to_width, to_height) in (1..40_u32, 1..40_u32), seed: u8,
+        ) {
+            let pixels = (0..width * height * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 ^ seed).collect();
+            let image = RgbImage::new(width, height, pixels).unwrap();
+            let target = Size { width: to_width, height: to_height };
+            let found = resized(&image, target);
+            for y in 0..to_height {
+                for channel in 0..3 {
+                    for x in 0..to_width {
+                        let at = (y * 3 * to_width) as usize + channel * to_width as usize + x as usize;
+                        prop_assert_eq!(found[at], plain_level(&image, target, x, y, channel), "{} {} {}", x, y, channel);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn an_even_picture_stays_even_or_one_level_darker(level: u8, width in 1..200_u32, height in 1..200_u32) {
+            let image = RgbImage::new(7, 5, vec![level; 105]).unwrap();
+            let found = resized(&image, Size { width, height });
+            prop_assert!(found.iter().all(|&found| found == level || found + 1 == level));
+        }
     }
 }

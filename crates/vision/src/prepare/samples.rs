@@ -1,6 +1,6 @@
 //! Levels 0..=255 as the tensor's elements.
 
-use std::array;
+use std::{array, mem};
 
 use half::f16;
 
@@ -11,8 +11,11 @@ pub(super) trait Sample: Copy + Default {
     /// The level divided by 255 in 32-bit arithmetic, then cut to the type.
     fn from_level(level: u8) -> Self;
 
-    /// The buffer of this type inside `data`, which changes its type if it has to.
-    fn buffer(data: &mut TensorData) -> &mut Vec<Self>;
+    /// Takes the buffer out of `data` if it is of this type.
+    fn take_buffer(data: &mut TensorData) -> Vec<Self>;
+
+    /// The buffer as a tensor's data.
+    fn wrap(buffer: Vec<Self>) -> TensorData;
 
     /// Every level's element.
     fn table() -> [Self; 256] {
@@ -25,13 +28,15 @@ impl Sample for f32 {
         Self::from(level) / 255.0
     }
 
-    fn buffer(data: &mut TensorData) -> &mut Vec<Self> {
-        loop {
-            match data {
-                TensorData::F32(buffer) => return buffer,
-                other => *other = TensorData::F32(Vec::new()),
-            }
+    fn take_buffer(data: &mut TensorData) -> Vec<Self> {
+        match mem::replace(data, TensorData::F32(Vec::new())) {
+            TensorData::F32(buffer) => buffer,
+            TensorData::F16(_) => Vec::new(),
         }
+    }
+
+    fn wrap(buffer: Vec<Self>) -> TensorData {
+        TensorData::F32(buffer)
     }
 }
 
@@ -40,12 +45,14 @@ impl Sample for f16 {
         Self::from_f32(f32::from(level) / 255.0)
     }
 
-    fn buffer(data: &mut TensorData) -> &mut Vec<Self> {
-        loop {
-            match data {
-                TensorData::F16(buffer) => return buffer,
-                other => *other = TensorData::F16(Vec::new()),
-            }
+    fn take_buffer(data: &mut TensorData) -> Vec<Self> {
+        match mem::replace(data, TensorData::F16(Vec::new())) {
+            TensorData::F16(buffer) => buffer,
+            TensorData::F32(_) => Vec::new(),
         }
+    }
+
+    fn wrap(buffer: Vec<Self>) -> TensorData {
+        TensorData::F16(buffer)
     }
 }

@@ -1,6 +1,6 @@
 //! Class names: cleaned for display, looked up by number or by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{error::OptionsError, options::ClassSelector};
 
@@ -14,7 +14,9 @@ pub(crate) struct ClassNames(BTreeMap<u32, String>);
 impl ClassNames {
     /// Takes numbered names and cleans them; a name with nothing left to show counts as none.
     pub(super) fn new(names: impl IntoIterator<Item = (u32, String)>) -> Self {
-        Self(names.into_iter().map(|(id, name)| (id, displayable(&name))).filter(|(_, name)| !name.is_empty()).collect())
+        Self(
+            names.into_iter().map(|(id, name)| (id, displayable(&name))).filter(|(_, name)| !name.is_empty()).collect(),
+        )
     }
 
     pub(super) fn len(&self) -> usize {
@@ -31,20 +33,29 @@ impl ClassNames {
         self.0.get(&id).cloned().unwrap_or_else(|| id.to_string())
     }
 
-    /// Finds the number that a caller means; `classes` is the model's count where it is known.
-    pub(super) fn resolve(&self, class: &ClassSelector, classes: Option<usize>) -> Result<u32, OptionsError> {
-        match class {
-            ClassSelector::Id(id) => match classes {
-                Some(count) if *id as usize >= count => {
-                    Err(OptionsError::UnknownClassId { id: *id, last: count.saturating_sub(1) })
+    /// Finds the numbers that a caller means, sorted; a name that several classes share means all of them.
+    ///
+    /// `classes` is the model's count where it is known.
+    pub(super) fn select(&self, wanted: &[ClassSelector], classes: Option<usize>) -> Result<Vec<u32>, OptionsError> {
+        let mut by_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for (&id, name) in &self.0 {
+            by_name.entry(name).or_default().push(id);
+        }
+        let mut ids = BTreeSet::new();
+        for class in wanted {
+            match class {
+                ClassSelector::Id(id) if classes.is_some_and(|count| *id as usize >= count) => {
+                    let last = classes.unwrap_or_default().saturating_sub(1);
+                    return Err(OptionsError::UnknownClassId { id: *id, last });
                 }
-                _ => Ok(*id),
-            },
-            ClassSelector::Name(name) => {
-                let found = self.0.iter().find(|(_, known)| *known == name);
-                found.map(|(&id, _)| id).ok_or_else(|| OptionsError::UnknownClassName { name: displayable(name) })
+                ClassSelector::Id(id) => ids.extend([*id]),
+                ClassSelector::Name(name) => match by_name.get(name.as_str()) {
+                    Some(named) => ids.extend(named),
+                    None => return Err(OptionsError::UnknownClassName { name: displayable(name) }),
+                },
             }
         }
+        Ok(ids.into_iter().collect())
     }
 }
 
@@ -81,18 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_found_by_number_and_by_name() {
-        let names = names(&["circle", "square"]);
-        assert_eq!(names.resolve(&ClassSelector::Name("square".into()), Some(2)).unwrap(), 1);
-        assert_eq!(names.resolve(&ClassSelector::Id(1), Some(2)).unwrap(), 1);
-        assert_eq!(names.resolve(&ClassSelector::Id(7), None).unwrap(), 7);
-        assert_eq!(
-            names.resolve(&ClassSelector::Id(2), Some(2)).unwrap_err().to_string(),
-            "classes: the model has no class 2, its classes are 0 to 1"
-        );
-        assert_eq!(
-            names.resolve(&ClassSelector::Name("cat".into()), Some(2)).unwrap_err().to_string(),
-            "classes: the model has no class named \"cat\""
-        );
+    fn classes_are_found_by_number_and_by_name() {
+        let names = names(&["circle", "square", "circle"]);
+        let name = |name: &str| ClassSelector::Name(name.to_owned());
+        let id = ClassSelector::Id;
+        assert_eq!(names.select(&[id(2), name("square"), id(2)], Some(3)).unwrap(), [1, 2]);
+        assert_eq!(names.select(&[name("circle")], Some(3)).unwrap(), [0, 2]);
+        assert_eq!(names.select(&[id(7)], None).unwrap(), [7]);
+        let refusal = |class| names.select(&[class], Some(3)).unwrap_err().to_string();
+        assert_eq!(refusal(id(3)), "classes: the model has no class 3, its classes are 0 to 2");
+        assert_eq!(refusal(name("cat")), "classes: the model has no class named \"cat\"");
     }
 }

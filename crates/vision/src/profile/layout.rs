@@ -122,8 +122,12 @@ impl BoxKind {
         match self {
             Self::Upright => format!("an output of float {rows}"),
             Self::Oriented => "an output of float [1, 4 + classes + 1, boxes] or [1, boxes, 7]".to_owned(),
-            Self::Pose { .. } => "an output of float [1, 4 + classes + key points, boxes] or [1, boxes, 6 + key points]".to_owned(),
-            Self::Masks => format!("an output of float {rows} with as many columns more as its second output, float [1, prototypes, height, width], has prototypes"),
+            Self::Pose { .. } => {
+                "an output of float [1, 4 + classes + key points, boxes] or [1, boxes, 6 + key points]".to_owned()
+            }
+            Self::Masks => format!(
+                "an output of float {rows} with as many columns more as its second output, float [1, prototypes, height, width], has prototypes"
+            ),
         }
     }
 }
@@ -162,7 +166,8 @@ impl Clues {
     /// Six columns mean final rows even when the metadata is silent, except in a file from an exporter that knows no
     /// final rows and whose only class makes six columns out of five and one.
     fn has_final_rows(self, kind: BoxKind, columns: Option<usize>) -> bool {
-        let one_class_with_objectness = self.named_classes == 1 && (!self.states_task || self.final_rows == Some(false));
+        let one_class_with_objectness =
+            self.named_classes == 1 && (!self.states_task || self.final_rows == Some(false));
         match self.final_rows {
             Some(true) => true,
             _ => kind == BoxKind::Upright && columns == Some(FINAL_COLUMNS) && !one_class_with_objectness,

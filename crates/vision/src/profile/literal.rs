@@ -124,7 +124,8 @@ impl Parser<'_> {
     }
 
     fn word(&mut self) -> Option<Literal> {
-        let end = self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c))).unwrap_or(self.rest.len());
+        let end =
+            self.rest.find(|c: char| !(c.is_ascii_alphanumeric() || "+-._".contains(c))).unwrap_or(self.rest.len());
         let word = &self.rest[..end];
         let value = match word {
             "None" => Literal::None,
@@ -195,7 +196,8 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        for text in ["", "{0: 'cir", "[1 2]", "[1,,2]", "{0}", "__import__('os')", "1 2", "'a' 'b'", "nan", "inf", "'\\q'"]
+        for text in
+            ["", "{0: 'cir", "[1 2]", "[1,,2]", "{0}", "__import__('os')", "1 2", "'a' 'b'", "nan", "inf", "'\\q'"]
         {
             assert_eq!(Literal::parse(text), Option::None, "{text}");
         }

@@ -69,7 +69,8 @@ impl<'a> Metadata<'a> {
     /// `imgsz`: `[height, width]` or one number for both.
     pub(super) fn image_size(&self) -> Result<Option<(u32, u32)>, ProfileError> {
         let error = || bad("imgsz", &format!("is not one or two sizes from 1 to {MAX_SIDE}"));
-        let side = |value: &Literal| value.as_int().and_then(|v| u32::try_from(v).ok()).filter(|v| (1..=MAX_SIDE).contains(v));
+        let side =
+            |value: &Literal| value.as_int().and_then(|v| u32::try_from(v).ok()).filter(|v| (1..=MAX_SIDE).contains(v));
         let size = match self.literal("imgsz", error)? {
             None => return Ok(None),
             Some(Literal::List(sides)) => match sides.as_slice() {
@@ -190,7 +191,10 @@ mod tests {
     #[test]
     fn a_slot_refuses_other_tasks_in_clean_words() {
         let refusal = with("task", "launch\u{1b}[0m\n", |m| m.box_kind(VisionTask::Detect).unwrap_err().to_string());
-        assert_eq!(refusal, "the detect slot needs a model for detect, obb or pose, the file says its task is \"launch[0m\"");
+        assert_eq!(
+            refusal,
+            "the detect slot needs a model for detect, obb or pose, the file says its task is \"launch[0m\""
+        );
         assert!(with("task", "detect", |m| m.box_kind(VisionTask::Segment).is_err()));
         assert!(with("task", "pose", |m| m.box_kind(VisionTask::Detect).is_err()), "no kpt_shape");
     }

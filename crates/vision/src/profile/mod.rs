@@ -21,7 +21,7 @@ use crate::{
 
 pub(crate) use classes::ClassNames;
 pub(crate) use input::{InputElement, InputRule};
-pub(crate) use layout::{BoxKind, BoxLayout, RowLayout};
+pub(crate) use layout::{BoxKind, BoxLayout, RowLayout, RowOrder, pick_classes};
 use metadata::Metadata;
 
 /// The three things a model is asked for; plain, turned and posed boxes all are `Detect`.
@@ -133,13 +133,12 @@ impl ModelProfile {
         interpret::interpret(self, outputs, framing, options)
     }
 
-    /// The numbers of the classes that the caller wants; `None` means all.
+    /// The numbers of the classes that the caller wants, sorted; `None` means all.
     pub(crate) fn selected_classes(&self, options: &VisionOptions) -> Result<Option<Vec<u32>>, OptionsError> {
         if options.classes.is_empty() {
             return Ok(None);
         }
-        let count = self.head.class_count();
-        options.classes.iter().map(|class| self.names.resolve(class, count)).collect::<Result<_, _>>().map(Some)
+        self.names.select(&options.classes, self.head.class_count()).map(Some)
     }
 }
 

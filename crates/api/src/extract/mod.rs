@@ -1,0 +1,15 @@
+//! Reading requests: every refusal here is a problem document that names what is wrong.
+
+mod body;
+mod idempotency;
+mod json;
+mod path;
+mod prefer;
+mod query;
+
+pub use body::read_limited;
+pub use idempotency::IdempotencyKey;
+pub use json::{JsonBody, parse_json, require_json};
+pub use path::{IdPath, SlotPath};
+pub use prefer::PreferWait;
+pub use query::{PageQuery, PageWish, Query};

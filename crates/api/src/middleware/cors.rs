@@ -1,0 +1,45 @@
+//! What browsers are told about calls from pages of other origins.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// How long a browser may remember what it was told.
+const MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// Lets pages of these origins call; `*` stands for any. Cookies are never sent across origins, only keys.
+pub fn cors(origins: &[String]) -> CorsLayer {
+    let origin = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(
+            [header::AUTHORIZATION, header::CONTENT_TYPE, header::RANGE]
+                .into_iter()
+                .chain(names(&[
+                    "x-api-key",
+                    "x-tenant-id",
+                    "x-request-id",
+                    "idempotency-key",
+                    "prefer",
+                    "last-event-id",
+                ]))
+                .collect::<Vec<_>>(),
+        )
+        .expose_headers(
+            [header::LOCATION, header::RETRY_AFTER, header::CONTENT_RANGE, header::ETAG]
+                .into_iter()
+                .chain(names(&["x-request-id", "x-response-time", "x-cache", "preference-applied"]))
+                .collect::<Vec<_>>(),
+        )
+        .max_age(MAX_AGE)
+}
+
+fn names(names: &[&'static str]) -> Vec<HeaderName> {
+    names.iter().copied().map(HeaderName::from_static).collect()
+}

@@ -1,0 +1,96 @@
+//! The outermost layer: the request's id, its time, its line in the log, and refusals as problem documents.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use ortolan_domain::ErrorCode;
+use ortolan_service::telemetry::metrics::http_answered;
+use tracing::{Instrument, field};
+
+use super::{drain, request_id};
+use crate::error::ApiError;
+use crate::state::ApiState;
+
+const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+
+/// Gives the request its id, times and logs it, and writes a refusal out as a problem document.
+pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id::of_request(request.headers());
+    let id_text = id.to_str().unwrap_or_default().to_owned();
+    let line = AccessLine::of(&request);
+    let span = tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty);
+    let rest = drain::keep_rest(&mut request, state.settings());
+    let run = async {
+        let mut response = next.run(request).await;
+        drain::finish_before_refusal(rest, response.status()).await;
+        write_refusal(&mut response, &id_text);
+        line.log(&response, started);
+        response
+    };
+    let mut response = run.instrument(span).await;
+    add_headers(&mut response, id, started);
+    response
+}
+
+/// Writes a refusal's document into its answer; an error that no handler made gets the document of its status.
+fn write_refusal(response: &mut Response, request_id: &str) {
+    let status = response.status();
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        return error.render(response, request_id);
+    }
+    if status.is_client_error() || status.is_server_error() {
+        let named =
+            response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind != "text/plain; charset=utf-8");
+        if !named {
+            of_status(status).render(response, request_id);
+        }
+    }
+}
+
+fn of_status(status: StatusCode) -> ApiError {
+    let code = match status {
+        StatusCode::NOT_FOUND => ErrorCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ErrorCode::UnsupportedMedia,
+        status if status.is_client_error() => ErrorCode::MalformedRequest,
+        _ => ErrorCode::Internal,
+    };
+    ApiError::new(code, code.title())
+}
+
+fn add_headers(response: &mut Response, id: HeaderValue, started: Instant) {
+    let headers = response.headers_mut();
+    headers.insert(request_id::HEADER, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let time = format!("{:.2}ms", started.elapsed().as_secs_f64() * 1000.0);
+    if let Ok(time) = HeaderValue::from_str(&time) {
+        headers.insert(RESPONSE_TIME, time);
+    }
+}
+
+/// What the log and the metrics say about a request.
+struct AccessLine {
+    method: Method,
+    path: String,
+    route: Option<MatchedPath>,
+}
+
+impl AccessLine {
+    fn of(request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Self { method: request.method().clone(), path: request.uri().path().to_owned(), route }
+    }
+
+    fn log(&self, response: &Response, started: Instant) {
+        let (took, status) = (started.elapsed(), response.status().as_u16());
+        let (method, path, time_ms) = (self.method.as_str(), self.path.as_str(), took.as_secs_f64() * 1000.0);
+        tracing::info!(target: "ortolan::access", method, path, status, time_ms, "request answered");
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        http_answered(method, route, status, took);
+    }
+}

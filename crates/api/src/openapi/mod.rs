@@ -1,0 +1,57 @@
+//! The OpenAPI document: made of the handlers' own annotations, finished here.
+
+mod problem;
+mod refusals;
+
+use bytes::Bytes;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+
+pub use problem::ProblemDocument;
+pub(crate) use refusals::{answers, refusals};
+
+/// The head of the document; the paths come from the routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Ortolan",
+        description = "Self-hosted, multi-tenant ONNX inference: pictures, sounds and videos through durable tasks.\n\n\
+            Every request needs an API key. Errors are `application/problem+json`; `code` is the word to rely on, and \
+            `request_id` leads to the cause in the log.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "tasks", description = "Durable units of work and what they found."),
+        (name = "media", description = "Uploaded pictures, sounds and videos."),
+        (name = "slots", description = "A tenant's models by purpose."),
+        (name = "model cache", description = "Models that are loaded."),
+        (name = "tenants", description = "Customers and their keys."),
+        (name = "account", description = "Who asks, and what is used."),
+        (name = "health", description = "How the service is; needs no key."),
+    ),
+    components(schemas(ProblemDocument))
+)]
+pub struct Head;
+
+/// Adds what holds for every path.
+pub fn finish(mut document: Document) -> Document {
+    let components = document.components.get_or_insert_default();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key.")).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let header = ApiKeyValue::with_description("X-API-Key", "An API key.");
+    components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
+    let any_of = ["bearer", "api_key"].map(|name| SecurityRequirement::new(name, [] as [&str; 0]));
+    document.security = Some(any_of.into());
+    document
+}
+
+/// The document as it is served and kept in `docs/openapi.json`.
+pub fn to_json(document: &Document) -> Bytes {
+    // A document is made of strings and maps with string keys, which always can be written.
+    let mut json = serde_json::to_vec_pretty(document).unwrap_or_default();
+    json.push(b'\n');
+    json.into()
+}

@@ -1,0 +1,52 @@
+//! Which path leads to which handler, and what lies around all of them.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use ortolan_domain::ErrorCode;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::error::ApiError;
+use crate::middleware::{cors, edge, guard};
+use crate::state::ApiState;
+use crate::{health, keys, me, media, model_cache, openapi, pages, slots, tasks, tenants};
+
+/// Where the endpoints lie.
+const BASE: &str = "/api/v1";
+
+/// The whole application. `service` are the routes that every process has (health and metrics); they need no key.
+pub fn router(state: ApiState, service: Router) -> Router {
+    let (endpoints, document) = endpoints().split_for_parts();
+    let document = openapi::to_json(&openapi::finish(document));
+    let cors = cors(&state.settings().cors_origins);
+    endpoints
+        .merge(pages::routes(document))
+        .fallback(async || ApiError::not_found("path"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title())
+        })
+        .with_state(state.clone())
+        .merge(service)
+        .layer(from_fn_with_state(state.clone(), guard))
+        .layer(cors)
+        .layer(from_fn_with_state(state, edge))
+}
+
+/// The OpenAPI document of [`router`], as JSON: what `docs/openapi.json` must hold.
+pub fn openapi_json() -> bytes::Bytes {
+    openapi::to_json(&openapi::finish(endpoints().into_openapi()))
+}
+
+fn endpoints() -> OpenApiRouter<ApiState> {
+    let groups = [
+        tasks::routes(),
+        media::routes(),
+        slots::routes(),
+        model_cache::routes(),
+        tenants::routes(),
+        keys::routes(),
+        me::routes(),
+    ];
+    let api = groups.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
+    OpenApiRouter::with_openapi(openapi::Head::openapi()).nest(BASE, api).merge(health::routes())
+}

@@ -1,0 +1,71 @@
+//! What an installation may decide about the API.
+
+use std::time::Duration;
+
+use ortolan_domain::TenantSlug;
+use ortolan_domain::config::ConfidenceDefaults;
+use ortolan_domain::route::RouteTable;
+
+/// What an installation may decide about the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Origins whose pages may call from a browser; `*` for any.
+    pub cors_origins: Vec<String>,
+    /// The tenant that requests without a key act for. Only for a service that nobody but this machine can reach.
+    pub no_auth: Option<TenantSlug>,
+    /// How long a key is known without asking the database. Revocation does not wait for it.
+    pub key_cache_ttl: Duration,
+    /// The largest JSON body, in bytes.
+    pub max_json_bytes: usize,
+    /// The largest media object, in bytes.
+    pub max_media_bytes: u64,
+    /// The largest model file, in bytes.
+    pub max_model_bytes: u64,
+    /// An upload that sends nothing for so long is given up.
+    pub upload_idle_timeout: Duration,
+    /// Uploads under way at once, of all tenants.
+    pub max_uploads: usize,
+    /// Requests under way at once, of all tenants.
+    pub max_requests: usize,
+    /// Clients that wait for a task or follow its events at once.
+    pub max_watchers: usize,
+    /// How long a client may wait for a task in one request.
+    pub max_wait: Duration,
+    /// How often a watched task is looked at when no signal comes.
+    pub watch_interval: Duration,
+    /// Tasks of one tenant that have not ended, at most.
+    pub open_tasks_per_tenant: u64,
+    /// A task that was not started for so long is given up.
+    pub task_expires_after: Option<Duration>,
+    /// How long an `Idempotency-Key` is remembered.
+    pub idempotency_ttl: Duration,
+    /// Confidence thresholds of tasks that name none.
+    pub confidence: ConfidenceDefaults,
+    /// Which queue each type of task goes to.
+    pub routes: RouteTable,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        const MIB: u64 = 1024 * 1024;
+        Self {
+            cors_origins: vec!["http://localhost:3000".to_owned(), "http://localhost:8000".to_owned()],
+            no_auth: None,
+            key_cache_ttl: Duration::from_secs(2),
+            max_json_bytes: 1024 * 1024,
+            max_media_bytes: 256 * MIB,
+            max_model_bytes: 500 * MIB,
+            upload_idle_timeout: Duration::from_secs(30),
+            max_uploads: 64,
+            max_requests: 4096,
+            max_watchers: 4096,
+            max_wait: Duration::from_secs(30),
+            watch_interval: Duration::from_secs(2),
+            open_tasks_per_tenant: 100_000,
+            task_expires_after: None,
+            idempotency_ttl: Duration::from_secs(24 * 3600),
+            confidence: ConfidenceDefaults::default(),
+            routes: RouteTable::default(),
+        }
+    }
+}

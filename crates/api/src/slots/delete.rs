@@ -1,0 +1,47 @@
+//! `DELETE /slots/{type}`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use ortolan_domain::Slot;
+use ortolan_domain::job::SlotRef;
+use ortolan_store::Tenant;
+
+use super::{forget, model_path};
+use crate::auth::{Access, AdminAccess};
+use crate::error::ApiError;
+use crate::extract::SlotPath;
+use crate::openapi::refusals;
+use crate::state::ApiState;
+
+refusals!(DeleteRefusals: NotFound, Invalid);
+
+/// Empties a slot
+///
+/// Runs under way end on the model they began with. Needs scope `admin`.
+#[utoipa::path(
+    delete, path = "/slots/{type}", tag = "slots",
+    params(("type" = String, Path, description = "`detect`, `segment` or `classify`.")),
+    responses((status = 204, description = "The slot is empty."), DeleteRefusals),
+)]
+pub async fn delete_slot(
+    State(state): State<ApiState>,
+    Access { tenant, .. }: AdminAccess,
+    SlotPath(slot): SlotPath,
+) -> Result<StatusCode, ApiError> {
+    // A client that leaves in the middle must not leave a model loaded that is gone.
+    tokio::spawn(empty(state, tenant, slot)).await.map_err(|error| ApiError::internal(&error))?
+}
+
+async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot) -> Result<StatusCode, ApiError> {
+    let path = model_path(&tenant.name, slot)?;
+    if state.blobs.facts(&path).await?.is_none() {
+        return Err(ApiError::not_found("model"));
+    }
+    state.blobs.delete(&path).await?;
+    let forgotten = state.stores.slots.forget_slot(tenant.id, slot).await;
+    forget(&state, SlotRef { tenant: tenant.name.clone(), slot }).await;
+    forgotten?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,36 @@
+//! Slots: a tenant's models by purpose, at their conventional paths.
+//!
+//! The object at the path is the truth; what was recorded of an upload is shown only while it still fits the object.
+
+mod delete;
+mod list;
+mod put;
+mod view;
+
+use ortolan_blobs::ObjectPath;
+use ortolan_domain::job::SlotRef;
+use ortolan_domain::{Slot, TenantSlug};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::error::ApiError;
+use crate::state::ApiState;
+
+/// The routes of slots.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list::list_slots)).routes(routes!(put::put_slot, delete::delete_slot))
+}
+
+/// The conventional path of a tenant's model.
+pub fn model_path(tenant: &TenantSlug, slot: Slot) -> Result<ObjectPath, ApiError> {
+    ObjectPath::of_tenant(tenant, &slot.object_path(tenant)).map_err(|error| ApiError::internal(&error))
+}
+
+/// Lets nobody run a model that is no longer in its slot. The object has changed already, so that a service that does
+/// not answer now only learns of it later, by the signal or by itself.
+async fn forget(state: &ApiState, slot: SlotRef) {
+    if let Err(error) = state.inference.forget_model(slot.clone()).await {
+        tracing::warn!(tenant = %slot.tenant, slot = %slot.slot, %error, "the ML service was not told of a changed model");
+    }
+    state.signals.publish_model_changed(slot);
+}

@@ -1,0 +1,86 @@
+//! What every handler can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ortolan_blobs::Blobs;
+use ortolan_dispatch::Dispatcher;
+use ortolan_domain::{Clock, Timestamp};
+use ortolan_ml_client::Inference;
+use ortolan_results::Signals;
+use ortolan_store::Stores;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Auth;
+use crate::limits::Limits;
+use crate::reconcile::Reconcile;
+use crate::settings::ApiSettings;
+use crate::tasks::quota::OpenTaskQuota;
+
+/// What the API is built from.
+pub struct ApiParts {
+    /// The truth.
+    pub stores: Stores,
+    /// Moves pending tasks into the queues.
+    pub dispatcher: Arc<Dispatcher>,
+    /// Signals to and from other processes.
+    pub signals: Signals,
+    /// Media objects and models.
+    pub blobs: Blobs,
+    /// The ML service.
+    pub inference: Arc<dyn Inference>,
+    /// One pass of the reconciler.
+    pub reconcile: Arc<dyn Reconcile>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Ends waiting requests and event streams when the service drains.
+    pub stop: CancellationToken,
+    /// What the installation decided.
+    pub settings: ApiSettings,
+}
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState(Arc<Shared>);
+
+/// The parts, and what the API itself keeps between requests.
+pub struct Shared {
+    pub(crate) parts: ApiParts,
+    pub(crate) auth: Auth,
+    pub(crate) limits: Limits,
+    pub(crate) quota: OpenTaskQuota,
+}
+
+impl ApiState {
+    /// Puts the parts together.
+    pub fn new(parts: ApiParts) -> Self {
+        let auth = Auth::new(&parts);
+        let limits = Limits::new(&parts.settings);
+        let quota = OpenTaskQuota::new(Arc::clone(&parts.stores.tasks), parts.settings.open_tasks_per_tenant);
+        Self(Arc::new(Shared { parts, auth, limits, quota }))
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.parts.clock.now()
+    }
+
+    pub(crate) fn settings(&self) -> &ApiSettings {
+        &self.0.parts.settings
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Deref for Shared {
+    type Target = ApiParts;
+
+    fn deref(&self) -> &ApiParts {
+        &self.parts
+    }
+}

@@ -1,0 +1,35 @@
+//! Tasks: submitted, followed, cancelled, tried again.
+//!
+//! A submission is checked whole before anything is stored: type, configuration, media object, model. From then on the row is
+//! the truth; the dispatcher is only told that there is something to do.
+
+mod artifacts;
+mod cancel;
+mod enqueue;
+mod events;
+mod get;
+mod list;
+pub(crate) mod quota;
+mod reconcile;
+mod retry;
+mod submit;
+mod view;
+mod watch;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::state::ApiState;
+
+/// The routes of tasks.
+pub fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list_tasks, submit::submit_task))
+        .routes(routes!(reconcile::reconcile_tasks))
+        .routes(routes!(get::get_task))
+        .routes(routes!(artifacts::task_artifacts))
+        .routes(routes!(events::task_events))
+        .routes(routes!(enqueue::enqueue_task))
+        .routes(routes!(cancel::cancel_task))
+        .routes(routes!(retry::retry_task))
+}

@@ -1,0 +1,141 @@
+//! `POST /tasks`.
+
+mod body;
+mod input;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use ortolan_domain::task::{NewTask, TaskInput};
+use ortolan_domain::{ErrorCode, Task, TaskId};
+use ortolan_service::telemetry::metrics::task_submitted;
+use ortolan_store::{Submission, Tenant};
+
+use self::body::{Order, TaskForm, TaskWish};
+use super::view::TaskView;
+use super::watch::wait_until_ended;
+use crate::auth::{Access, WriteAccess};
+use crate::error::ApiError;
+use crate::extract::{IdempotencyKey, PreferWait};
+use crate::media::{delete_media, register};
+use crate::openapi::refusals;
+use crate::state::ApiState;
+
+refusals!(
+    SubmitRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory, IdempotencyConflict,
+    QuotaExceeded, DeadlineExceeded
+);
+
+/// Submits a task
+///
+/// As JSON that names a media object, or as a form with the parts `file` and `task` (the same JSON without `media_id`). The answer
+/// is 201 as soon as the task is stored, also while it cannot be run. Needs scope `write`.
+#[utoipa::path(
+    post, path = "/tasks", tag = "tasks",
+    params(
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: waits for the end for at most N seconds (30 at most); the answer is 201 in any case."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request give the same task; another request is refused."),
+    ),
+    request_body(content((TaskWish = "application/json"), (TaskForm = "multipart/form-data"))),
+    responses(
+        (status = 201, description = "Stored.", body = TaskView, headers(("Location" = String, description = "Where it is."))),
+        SubmitRefusals,
+    ),
+)]
+pub async fn submit_task(
+    State(state): State<ApiState>,
+    Access { tenant, .. }: WriteAccess,
+    idempotency: IdempotencyKey,
+    PreferWait(wait): PreferWait,
+    request: Request,
+) -> Result<Response, ApiError> {
+    state.quota.admit(tenant.id, state.now()).await?;
+    let order = Order::read(&state, &tenant, request).await?;
+    let task = submit(&state, &tenant, order, idempotency).await?;
+    let task = match wait {
+        Some(wait) if !task.status.is_terminal() => {
+            wait_until_ended(&state, tenant.id, task.spec.id, wait).await?.unwrap_or(*task)
+        }
+        _ => *task,
+    };
+    let location = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.spec.id));
+    let location = location.map_err(|error| ApiError::internal(&error))?;
+    let mut response = (StatusCode::CREATED, Json(TaskView::from(&task))).into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    if let Some(applied) = wait.and_then(|wait| HeaderValue::from_str(&format!("wait={}", wait.as_secs())).ok()) {
+        response.headers_mut().insert(HeaderName::from_static("preference-applied"), applied);
+    }
+    Ok(response)
+}
+
+/// Checks what the task needs and stores it. A file that came with it stays only if the task does.
+async fn submit(
+    state: &ApiState,
+    tenant: &Arc<Tenant>,
+    order: Order,
+    idempotency: IdempotencyKey,
+) -> Result<Box<Task>, ApiError> {
+    let Order { wish, config, file } = order;
+    if let Err(refusal) = input::require_model(state, tenant, wish.task_type).await {
+        if let Some(file) = file {
+            file.object.discard().await;
+        }
+        return Err(refusal);
+    }
+    let uploaded = match file {
+        Some(file) => Some(register(state, tenant, file, None).await?),
+        None => None,
+    };
+    let input = match &uploaded {
+        Some(media) => input::of_media(&wish, media).map(Some),
+        None => input::of_stored(state, tenant, &wish).await,
+    };
+    let outcome = match input {
+        Ok(input) => {
+            let promise = idempotency.promise(state, &wish.request(&config, input.as_ref(), uploaded.is_some()));
+            let task = new_task(state, tenant, &wish, config, input);
+            state.stores.tasks.submit(task, promise).await.map_err(ApiError::from)
+        }
+        Err(refusal) => Err(refusal),
+    };
+    if let (Some(media), false) = (&uploaded, matches!(outcome, Ok(Submission::Created(_)))) {
+        delete_media(state, tenant, media.id).await?;
+    }
+    match outcome? {
+        Submission::Created(task) => {
+            task_submitted(task.spec.task_type);
+            state.dispatcher.nudge(task.spec.queue);
+            Ok(task)
+        }
+        Submission::Replayed(task) => Ok(task),
+        Submission::Conflict => {
+            Err(ApiError::new(ErrorCode::IdempotencyConflict, "the Idempotency-Key came with another request before"))
+        }
+    }
+}
+
+fn new_task(
+    state: &ApiState,
+    tenant: &Tenant,
+    wish: &TaskWish,
+    config: ortolan_domain::config::CheckedConfig,
+    input: Option<TaskInput>,
+) -> NewTask {
+    let now = state.now();
+    NewTask {
+        id: TaskId::generate(),
+        tenant_id: tenant.id,
+        tenant: tenant.name.clone(),
+        task_type: wish.task_type,
+        queue: state.settings().routes.queue(wish.task_type, config.config.use_gpu()),
+        priority: wish.priority,
+        config: config.json,
+        config_hash: config.hash.to_string(),
+        input,
+        created_at: now,
+        expires_at: state.settings().task_expires_after.map(|after| now.plus(after)),
+    }
+}

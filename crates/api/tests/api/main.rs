@@ -1,0 +1,17 @@
+//! The API as its clients see it: requests against the whole application over a real SQLite database, real queues and
+//! signals inside of the process, and a real local object store. Only the ML service is a double behind its port.
+#![allow(clippy::unwrap_used)]
+
+mod authorisation;
+mod edge;
+mod events;
+mod keys;
+mod media;
+mod openapi;
+mod slots;
+mod submit;
+mod support;
+mod task_moves;
+mod tasks;
+mod tenants;
+mod uploads;

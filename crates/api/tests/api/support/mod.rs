@@ -1,0 +1,15 @@
+//! A whole application in a temporary folder, and short ways to talk to it.
+
+mod app;
+mod client;
+mod ml;
+
+pub use app::TestApp;
+pub use client::{Answer, Client, form};
+pub use ml::{AUDIO, BROKEN, MODEL, PICTURE, UNKNOWN};
+
+/// A media object and a model in its slot: what a detection needs.
+pub async fn ready_for_detection(client: &Client) -> String {
+    client.put_bytes("/slots/detect", MODEL).await.is(200);
+    client.upload(PICTURE).await
+}

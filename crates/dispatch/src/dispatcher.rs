@@ -1,0 +1,124 @@
+//! The loops that dispatch, and the way around them for one task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ortolan_domain::job::{Attempt, delivery_id};
+use ortolan_domain::route::QueueName;
+use ortolan_domain::task::Task;
+use ortolan_domain::{Clock, TaskId, TaskStatus, TenantId};
+use ortolan_queue::Queues;
+use ortolan_store::{DispatchLimits, EnqueueOutcome, TaskStore};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::DispatchError;
+
+/// How often each queue is looked at when nothing wakes its loop.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What became of a wish to enqueue a task now.
+#[derive(Debug)]
+pub enum Enqueued {
+    /// Its delivery is in the queue; the task as it stands now.
+    Queued(Box<Task>),
+    /// It is not pending.
+    WrongState(TaskStatus),
+    /// The tenant has no such task.
+    NotFound,
+}
+
+/// Moves pending tasks into the queues.
+pub struct Dispatcher {
+    tasks: Arc<dyn TaskStore>,
+    queues: Queues,
+    clock: Arc<dyn Clock>,
+    limits: DispatchLimits,
+    wanted: [Notify; QueueName::TASKS.len()],
+}
+
+impl Dispatcher {
+    /// A dispatcher; it does nothing until [`Dispatcher::run`].
+    pub fn new(tasks: Arc<dyn TaskStore>, queues: Queues, clock: Arc<dyn Clock>, limits: DispatchLimits) -> Self {
+        Self { tasks, queues, clock, limits, wanted: Default::default() }
+    }
+
+    /// Says that a queue may have something to dispatch, or room for more. Returns at once; many calls make one pass.
+    pub fn nudge(&self, queue: QueueName) {
+        if let Some(place) = QueueName::TASKS.iter().position(|name| *name == queue) {
+            self.wanted[place].notify_one();
+        }
+    }
+
+    /// Dispatches until `stop`: whenever a queue was nudged, and once a second.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let [gpu, cpu] = QueueName::TASKS;
+        tokio::join!(self.run_queue(gpu, &self.wanted[0], &stop), self.run_queue(cpu, &self.wanted[1], &stop));
+    }
+
+    async fn run_queue(&self, queue: QueueName, wanted: &Notify, stop: &CancellationToken) {
+        let mut failing = false;
+        loop {
+            match self.drain(queue).await {
+                Ok(()) => failing = false,
+                Err(error) => report(queue, &error, &mut failing),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = wanted.notified(), if !failing => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// One pass, and another one at once for as long as whole windows go out: then consumers are faster than this loop.
+    async fn drain(&self, queue: QueueName) -> Result<(), DispatchError> {
+        while self.dispatch_once(queue).await? >= self.limits.window as usize {}
+        Ok(())
+    }
+
+    /// Moves what may go into a queue, once; returns how many deliveries were pushed.
+    pub async fn dispatch_once(&self, queue: QueueName) -> Result<usize, DispatchError> {
+        let attempts = self.tasks.dispatch(queue, self.limits, self.clock.now()).await?;
+        if attempts.is_empty() {
+            return Ok(0);
+        }
+        self.deliver(queue, &attempts).await?;
+        Ok(attempts.len())
+    }
+
+    /// Moves one pending task into its queue now, whatever the limits. A caller that goes away half-way leaves a task that
+    /// is queued and not delivered; like all of those, the reconciler takes it back.
+    pub async fn enqueue_now(&self, tenant: TenantId, id: TaskId) -> Result<Enqueued, DispatchError> {
+        match self.tasks.enqueue(tenant, id, self.clock.now()).await? {
+            EnqueueOutcome::Queued(task) => {
+                let attempt = Attempt { task_id: id, attempt: task.attempt };
+                self.deliver(task.spec.queue, &[attempt]).await?;
+                Ok(Enqueued::Queued(task))
+            }
+            EnqueueOutcome::WrongState(status) => Ok(Enqueued::WrongState(status)),
+            EnqueueOutcome::NotFound => Ok(Enqueued::NotFound),
+        }
+    }
+
+    /// Pushes the deliveries of queued rows; when the broker fails, the rows go back to `pending`. A delivery that got
+    /// through all the same is stale then: the next dispatch gives its task another attempt.
+    async fn deliver(&self, queue: QueueName, attempts: &[Attempt]) -> Result<(), DispatchError> {
+        let jobs = attempts.iter().map(|attempt| (delivery_id(*attempt), *attempt)).collect();
+        let Err(error) = self.queues.tasks(queue).push(jobs).await else {
+            metrics::counter!("ortolan_dispatched_total", "queue" => queue.as_str()).increment(attempts.len() as u64);
+            return Ok(());
+        };
+        metrics::counter!("ortolan_dispatch_failures_total", "queue" => queue.as_str()).increment(1);
+        self.tasks.undo_dispatch(attempts, self.clock.now()).await?;
+        Err(error.into())
+    }
+}
+
+/// Says so once when a queue begins to fail; every pass would fill the log for as long as the broker is down.
+fn report(queue: QueueName, error: &DispatchError, failing: &mut bool) {
+    if !std::mem::replace(failing, true) {
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%queue, %error, cause, "tasks stay pending until they can be dispatched");
+    }
+}

@@ -1,0 +1,64 @@
+//! Words of the runner in words of the product, and back.
+
+use ortolan_domain::ErrorCode;
+use ortolan_domain::artifact::ArtifactType;
+use ortolan_domain::config::{ClassRef, ImageConfig};
+use ortolan_domain::job::{MlError, MlItem};
+use ortolan_runner::RunnerError;
+use ortolan_vision::{ClassSelector, ImageSize, MaskSize, VisionOptions, VisionOutput};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// What a task asks, as the vision code takes it.
+pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
+    let defaults = VisionOptions::default();
+    VisionOptions {
+        confidence_threshold: config.confidence_threshold.unwrap_or(defaults.confidence_threshold),
+        iou_threshold: config.iou_threshold,
+        classes: config.classes.iter().flatten().map(class).collect(),
+        max_detections: config.max_detections as usize,
+        class_agnostic: config.class_agnostic,
+        image_size: config.image_size.map(|size| ImageSize::HeightWidth(size.height_width())),
+        top_k: Some(config.top_k as usize),
+        mask_size: MaskSize::Original,
+        rectangular: true,
+    }
+}
+
+fn class(class: &ClassRef) -> ClassSelector {
+    match class {
+        ClassRef::Id(id) => ClassSelector::Id(*id),
+        ClassRef::Name(name) => ClassSelector::Name(name.clone()),
+    }
+}
+
+/// The items of a picture's result, best first.
+pub(crate) fn items(output: VisionOutput) -> Result<Vec<MlItem>, MlError> {
+    match output {
+        VisionOutput::Detections(found) => each(ArtifactType::ObjectDetection, found, true),
+        VisionOutput::Segments(found) => each(ArtifactType::Segmentation, found, false),
+        VisionOutput::Oriented(found) => each(ArtifactType::OrientedDetection, found, true),
+        VisionOutput::Poses(found) => each(ArtifactType::PoseDetection, found, true),
+        VisionOutput::Classification(found) => each(ArtifactType::Classification, vec![found], false),
+    }
+}
+
+fn each<T: Serialize>(artifact_type: ArtifactType, found: Vec<T>, in_frames: bool) -> Result<Vec<MlItem>, MlError> {
+    let item = |found: T| {
+        let mut payload = serde_json::to_value(found)?;
+        if let (true, Value::Object(fields)) = (in_frames, &mut payload) {
+            fields.insert("frame_number".to_owned(), json!(0));
+        }
+        Ok(MlItem { artifact_type, span_start_ms: 0, span_end_ms: 0, payload })
+    };
+    let items: Result<_, serde_json::Error> = found.into_iter().map(item).collect();
+    items.map_err(|error| {
+        tracing::error!(%error, "result cannot be written");
+        MlError::new(ErrorCode::Internal, "the result could not be written")
+    })
+}
+
+/// Why a call gave nothing, in the product's table of errors.
+pub(crate) fn error(error: &RunnerError) -> MlError {
+    MlError::new(error.code(), error.to_string())
+}

@@ -1,0 +1,154 @@
+//! Short questions, answered in process.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use ortolan_blobs::{BlobError, ObjectPath};
+use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::media::MediaFacts;
+use ortolan_domain::{ErrorCode, Slot, TenantSlug};
+use ortolan_ml_client::{
+    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, ProbeMedia, RunnerInfo,
+    TensorSpec,
+};
+use ortolan_runner::{CacheInfo, CallContext};
+use tokio::time::Instant;
+
+use crate::convert;
+use crate::service::MlService;
+
+#[async_trait]
+impl Inference for MlService {
+    async fn probe_media(&self, request: ProbeMedia) -> Result<MediaFacts, MlError> {
+        let media = self.fetch(&object(&request.object_path)?).await?;
+        let facts = self.0.pool.probe_media(&request.tenant, media, self.question()).await;
+        facts.map_err(|error| convert::error(&error))
+    }
+
+    async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {
+        let path = object(&request.object_path)?;
+        let file = self.0.blobs.get_limited(&path, self.0.settings.max_model_bytes).await;
+        let file = file.map_err(|error| match error {
+            BlobError::NotFound(_) => MlError::new(ErrorCode::NotFound, "there is no such file"),
+            BlobError::TooLarge { .. } => MlError::new(ErrorCode::TooLarge, "the file is larger than a model may be"),
+            other => {
+                tracing::warn!(error = ?other, "model could not be fetched");
+                MlError::new(ErrorCode::Unavailable, "the file could not be fetched from the object store")
+            }
+        })?;
+        let report = self.0.pool.validate_model(file, request.slot, CallContext::default()).await;
+        report.map(report_of).map_err(|error| convert::error(&error))
+    }
+
+    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError> {
+        self.0.catalog.forget(&slot);
+        Ok(())
+    }
+
+    async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
+        let deaths = self.0.pool.deaths();
+        let died = |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
+        let CacheInfo { models, runners, gpu_count } = self.0.pool.cache_info();
+        let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
+        let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).filter_map(loaded).collect();
+        let runners = runners.into_iter().filter(|runner| mine(runner.tenant.as_ref()));
+        let runners = runners.map(|runner| RunnerInfo {
+            deaths: died(&runner.tenant),
+            tenant: runner.tenant,
+            device: runner.device,
+            resident_bytes: Some(runner.rss_bytes),
+        });
+        Ok(ModelCacheInfo {
+            cached_models: models.iter().map(|model| model.key.clone()).collect(),
+            model_count: models.len(),
+            models,
+            runners: runners.collect(),
+            gpu_available: gpu_count > 0,
+            gpu_count,
+            gpu_memory_allocated: 0,
+            gpu_memory_reserved: 0,
+        })
+    }
+
+    async fn clear_model_cache(&self, tenant: Option<TenantSlug>) -> Result<usize, MlError> {
+        self.0.catalog.forget_all(tenant.as_ref());
+        let models_removed = self.0.pool.clear(tenant.as_ref());
+        tracing::info!(models_removed, tenant = tenant.as_ref().map(TenantSlug::as_str), "model cache cleared");
+        Ok(models_removed)
+    }
+
+    async fn health(&self) -> Result<MlHealth, MlError> {
+        let cache = self.0.pool.cache_info();
+        let failed = self.0.preload_failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let models_failed: BTreeMap<_, _> = failed.iter().map(|(key, reason)| (key.clone(), reason.clone())).collect();
+        let models_loaded: Vec<_> = cache.models.into_iter().map(|model| model.key).collect();
+        let status = match (models_failed.is_empty(), models_loaded.is_empty()) {
+            (true, _) => MlHealthStatus::Healthy,
+            (false, false) => MlHealthStatus::Degraded,
+            (false, true) => MlHealthStatus::Unhealthy,
+        };
+        let gate = self.0.gate.facts();
+        let device = self.0.pool.device(self.0.settings.worker_id).to_string();
+        let gpu_available = cache.gpu_count > 0;
+        Ok(MlHealth {
+            status,
+            models_loaded,
+            models_failed,
+            gpu_available,
+            gpu_device_name: gpu_available.then(|| device.clone()),
+            gpu_memory_total_mb: None,
+            gpu_memory_used_mb: None,
+            devices: vec![DeviceHealth { name: device, permits: gate.permits, running: gate.running, waiting: gate.waiting }],
+            isolation: self.0.settings.isolation.clone(),
+            runtime_version: self.0.settings.runtime_version.clone(),
+        })
+    }
+}
+
+impl MlService {
+    fn question(&self) -> CallContext {
+        CallContext::default().with_deadline(Instant::now() + self.0.settings.question_timeout)
+    }
+}
+
+fn object(path: &str) -> Result<ObjectPath, MlError> {
+    ObjectPath::parse(path).map_err(|_| MlError::new(ErrorCode::Invalid, "object_path is not a path of the object store"))
+}
+
+/// A loaded model as the contract shows it; its key tells what it is for.
+fn loaded(model: ortolan_runner::CachedModel) -> Option<LoadedModel> {
+    let word = model.key.strip_prefix(model.tenant.as_str())?.split('_').nth(1)?;
+    Some(LoadedModel {
+        model_type: Slot::parse(word).ok()?,
+        key: model.key,
+        tenant: model.tenant,
+        device: model.device,
+        sha256: model.sha256,
+        size_bytes: model.size_bytes,
+        loaded_at: model.loaded_at,
+    })
+}
+
+fn report_of(report: ortolan_runner::ModelReport) -> ModelReport {
+    let facts = report.facts;
+    let specs = |tensors: &[ortolan_engine::TensorSpec]| tensors.iter().map(spec).collect();
+    ModelReport {
+        sha256: report.sha256,
+        size_bytes: report.size_bytes,
+        inputs: specs(&facts.signature.inputs),
+        outputs: specs(&facts.signature.outputs),
+        opsets: facts.opset.into_iter().map(|version| ("ai.onnx".to_owned(), i64::from(version))).collect(),
+        producer: facts.producer.unwrap_or_default(),
+        metadata: facts.metadata,
+        vision_task: facts.profile.map(|profile| profile.task),
+        trial_run_ms: report.trial.map(|trial| trial.run_ms),
+        memory_bytes: Some(report.memory_bytes),
+    }
+}
+
+fn spec(tensor: &ortolan_engine::TensorSpec) -> TensorSpec {
+    let datatype = tensor.element.map_or("UNKNOWN", ortolan_engine::ElementType::name);
+    let size = |dim: &ortolan_engine::Dimension| dim.fixed().and_then(|size| i64::try_from(size).ok()).unwrap_or(-1);
+    TensorSpec { name: tensor.name.clone(), datatype: datatype.to_owned(), shape: tensor.dims.iter().map(size).collect() }
+}

@@ -1,0 +1,119 @@
+//! One job: taken once per attempt, run, stamped and answered.
+
+use std::time::{Duration, Instant};
+
+use ortolan_domain::config::{ModelProfileName, TaskConfig};
+use ortolan_domain::hash;
+use ortolan_domain::job::{MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
+use ortolan_domain::{ErrorCode, TaskType};
+use ortolan_service::telemetry::metrics;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::service::MlService;
+
+/// The program named in provenance.
+const PRODUCER: &str = "ortolan";
+/// How long to wait before a result is offered again to a store that did not take it.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// What a run gave, before it is stamped.
+#[derive(Default)]
+pub(crate) struct Produced {
+    pub(crate) items: Vec<MlItem>,
+    pub(crate) timings: Timings,
+    pub(crate) model_sha256: Option<String>,
+}
+
+impl MlService {
+    /// Runs a job and stores its result, unless another delivery of the same attempt does or did.
+    pub(crate) async fn take(&self, job: MlJob) {
+        let span = tracing::info_span!("ml_job", task_id = %job.attempt.task_id, attempt = job.attempt.attempt, tenant = %job.tenant, run_id = %job.run_id);
+        async {
+            match self.0.results.take_lock(job.attempt).await {
+                Ok(true) => self.answer(job).await,
+                Ok(false) => tracing::debug!("doubled delivery forgotten"),
+                Err(error) => tracing::warn!(%error, "the lock could not be taken; the worker will try again"),
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn answer(&self, job: MlJob) {
+        let cancel = self.0.begin(job.attempt);
+        let began = Instant::now();
+        let outcome = self.produce(&job, &cancel).await;
+        let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
+        metrics::ml_job_ended(job.task_type, word, began.elapsed());
+        self.count_permits();
+        self.0.end(job.attempt);
+        if let Err(error) = &outcome {
+            tracing::info!(code = %error.code, detail = error.detail, "inference ended with an error");
+        }
+        if !cancel.is_cancelled() {
+            self.store(&job, stamp(&job, outcome)).await;
+        }
+    }
+
+    async fn produce(&self, job: &MlJob, cancel: &CancellationToken) -> Result<Produced, MlError> {
+        let config = TaskConfig::read(job.task_type, &job.config)
+            .map_err(|error| MlError::new(ErrorCode::Invalid, error.to_string()))?;
+        match config {
+            TaskConfig::Noop(config) => self.sleep(Duration::from_millis(config.sleep_ms), job, cancel).await,
+            TaskConfig::Image(config) => self.picture(job, &config, cancel).await,
+        }
+    }
+
+    /// A no-op: waits without a permit, and ends early when it is cancelled or its deadline passes.
+    async fn sleep(&self, time: Duration, job: &MlJob, cancel: &CancellationToken) -> Result<Produced, MlError> {
+        if time.is_zero() {
+            return Ok(Produced::default());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(Produced::default()),
+            () = tokio::time::sleep_until(self.0.instant(job.deadline_at)) => Err(MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed")),
+            () = cancel.cancelled() => Err(MlError::new(ErrorCode::Cancelled, "the task was cancelled")),
+        }
+    }
+
+    /// Offers the result until it is taken or nobody waits for it any more.
+    async fn store(&self, job: &MlJob, result: MlResult) {
+        let bytes = match serde_json::to_vec(&result) {
+            Ok(bytes) => bytes::Bytes::from(bytes),
+            Err(error) => return tracing::error!(%error, "result cannot be written"),
+        };
+        while let Err(error) = self.0.results.put(job.attempt, bytes.clone()).await {
+            tracing::warn!(%error, "result could not be stored");
+            if self.0.clock.now() >= job.deadline_at {
+                return;
+            }
+            tokio::time::sleep(STORE_RETRY).await;
+        }
+    }
+}
+
+fn stamp(job: &MlJob, outcome: Result<Produced, MlError>) -> MlResult {
+    let (outcome, timings, model_sha256) = match outcome {
+        Ok(Produced { items, timings, model_sha256 }) => (MlOutcome::Items(items), timings, model_sha256),
+        Err(error) => (MlOutcome::Error(error), Timings::default(), None),
+    };
+    let input_hash = job.input.as_ref().map_or_else(|| hash::sha256_hex(b""), |input| input.sha256.clone());
+    let provenance = Provenance {
+        run_id: job.run_id,
+        config_hash: job.config_hash.clone(),
+        input_hash,
+        producer: PRODUCER.to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        model_profile: profile(job).as_str().to_owned(),
+        model_sha256,
+    };
+    MlResult { attempt: job.attempt, provenance, timings, outcome }
+}
+
+fn profile(job: &MlJob) -> ModelProfileName {
+    match job.task_type {
+        TaskType::Noop => ModelProfileName::default(),
+        kind => TaskConfig::read(kind, &job.config).map_or_else(|_| ModelProfileName::default(), |c| c.model_profile()),
+    }
+}

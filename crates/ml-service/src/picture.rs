@@ -1,0 +1,102 @@
+//! One picture through one of the tenant's models.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use ortolan_blobs::{BlobError, ObjectPath};
+use ortolan_domain::config::ImageConfig;
+use ortolan_domain::job::{MlError, MlJob, SlotRef, Timings};
+use ortolan_domain::task::TaskInput;
+use ortolan_domain::{ErrorCode, Slot, hash, slot};
+use ortolan_runner::{CallContext, ModelKey, VisionRequest};
+use ortolan_service::telemetry::metrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::{CatalogError, LocalModel};
+use crate::convert;
+use crate::job::Produced;
+use crate::service::MlService;
+
+/// Larger inputs are hashed on a thread that may block.
+const HASH_INLINE_BYTES: usize = 1 << 20;
+
+impl MlService {
+    /// Fetches model and picture, waits for the tenant's turn and lets its runner do the rest.
+    pub(crate) async fn picture(&self, job: &MlJob, config: &ImageConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {
+        let slot = job.task_type.slot().ok_or_else(|| MlError::new(ErrorCode::Internal, "the task has no model slot"))?;
+        let model = self.model(&SlotRef { tenant: job.tenant.clone(), slot }).await?;
+        let media = self.media(job.input.as_ref()).await?;
+        let began = Instant::now();
+        let permit = tokio::select! {
+            permit = self.0.gate.acquire(&job.tenant) => permit.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))?,
+            () = cancel.cancelled() => return Err(MlError::new(ErrorCode::Cancelled, "the task was cancelled")),
+            () = tokio::time::sleep_until(self.0.instant(job.deadline_at)) => return Err(MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the task waited for a device")),
+        };
+        metrics::ml_permit_waited(began.elapsed());
+        self.count_permits();
+        let wait_ms = began.elapsed().as_secs_f64() * 1e3;
+        let context = CallContext::cancelled_by(cancel.clone()).with_deadline(self.0.instant(job.deadline_at)).with_permit(permit);
+        let request = VisionRequest { slot, options: convert::options(config) };
+        let key = self.key(job, slot);
+        let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
+        let answer = self.0.pool.vision(&key, model, request, media, context).await;
+        let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;
+        let took = answer.timings;
+        let ms = |us: u64| us as f64 / 1e3;
+        let timings = Timings {
+            wait_ms: wait_ms + ms(took.wait_us),
+            decode_ms: ms(took.decode_us),
+            prepare_ms: ms(took.prepare_us),
+            inference_ms: ms(took.run_us),
+            interpret_ms: ms(took.interpret_us),
+        };
+        Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
+    }
+
+    fn key(&self, job: &MlJob, slot: Slot) -> ModelKey {
+        ModelKey { tenant: job.tenant.clone(), slot, worker_id: self.0.settings.worker_id }
+    }
+
+    /// The slot's model, or the text that clients rely on.
+    pub(crate) async fn model(&self, slot_ref: &SlotRef) -> Result<Arc<LocalModel>, MlError> {
+        self.0.catalog.resolve(slot_ref).await.map_err(|error| match error {
+            CatalogError::Missing => MlError::new(ErrorCode::ModelNotFound, slot::missing_model(&slot_ref.tenant, slot_ref.slot)),
+            other => {
+                tracing::warn!(error = ?other, tenant = %slot_ref.tenant, model_type = %slot_ref.slot, "model could not be fetched");
+                MlError::new(ErrorCode::Unavailable, "the model could not be fetched from the object store")
+            }
+        })
+    }
+
+    /// The input's bytes, which must be those that were there when the task was submitted.
+    async fn media(&self, input: Option<&TaskInput>) -> Result<Bytes, MlError> {
+        let input = input.ok_or_else(|| MlError::new(ErrorCode::Invalid, "the task has no media"))?;
+        let path = ObjectPath::parse(&input.object_path).map_err(|_| MlError::new(ErrorCode::Internal, "the task's media cannot be named"))?;
+        let bytes = self.fetch(&path).await?;
+        if digest(bytes.clone()).await? != input.sha256 {
+            return Err(MlError::new(ErrorCode::Invalid, "Input hash mismatch: the media changed since the task was submitted"));
+        }
+        Ok(bytes)
+    }
+
+    /// An object's bytes, bounded.
+    pub(crate) async fn fetch(&self, path: &ObjectPath) -> Result<Bytes, MlError> {
+        self.0.blobs.get_limited(path, self.0.settings.max_media_bytes).await.map_err(|error| match error {
+            BlobError::NotFound(_) => MlError::new(ErrorCode::Invalid, "the media is not there any more"),
+            BlobError::TooLarge { .. } => MlError::new(ErrorCode::TooLarge, "the media is larger than allowed"),
+            other => {
+                tracing::warn!(error = ?other, "media could not be fetched");
+                MlError::new(ErrorCode::Unavailable, "the media could not be fetched from the object store")
+            }
+        })
+    }
+}
+
+async fn digest(bytes: Bytes) -> Result<String, MlError> {
+    if bytes.len() <= HASH_INLINE_BYTES {
+        return Ok(hash::sha256_hex(&bytes));
+    }
+    let digest = tokio::task::spawn_blocking(move || hash::sha256_hex(&bytes));
+    digest.await.map_err(|_| MlError::new(ErrorCode::Internal, "the media could not be checked"))
+}

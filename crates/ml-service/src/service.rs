@@ -1,0 +1,170 @@
+//! The service itself: what it holds, how it starts, how it takes jobs and how it stops.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ortolan_blobs::Blobs;
+use ortolan_domain::job::{Attempt, MlJob};
+use ortolan_domain::{Clock, Timestamp};
+use ortolan_queue::{Consumer, JobQueue, QueueError};
+use ortolan_results::{ResultStore, Signals};
+use ortolan_runner::RunnerPool;
+use ortolan_service::telemetry::metrics;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::catalog::ModelCatalog;
+use crate::gate::FairGate;
+
+/// What an operator can set.
+#[derive(Debug, Clone)]
+pub struct MlServiceSettings {
+    /// The number of this service among its like: part of cache keys, and it picks the GPU.
+    pub worker_id: u32,
+    /// Runs that may be under way on the device at once.
+    pub concurrency: usize,
+    /// Jobs that may be in this process at once, running or waiting for their turn.
+    pub most_jobs: usize,
+    /// Most bytes of a media object.
+    pub max_media_bytes: u64,
+    /// Most bytes of a model file.
+    pub max_model_bytes: u64,
+    /// How long a stopping service waits for the jobs under way before it cancels them.
+    pub drain: Duration,
+    /// Deadline of a short question.
+    pub question_timeout: Duration,
+    /// How tenants are kept apart, for health.
+    pub isolation: String,
+    /// Version of ONNX Runtime, for health.
+    pub runtime_version: String,
+}
+
+/// What the service is made of.
+pub struct MlServiceParts {
+    /// Runners and their loaded models.
+    pub pool: RunnerPool,
+    /// Media and models.
+    pub blobs: Blobs,
+    /// Where results go.
+    pub results: ResultStore,
+    /// Cancels and changes of models.
+    pub signals: Signals,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What an operator has set.
+    pub settings: MlServiceSettings,
+}
+
+/// The ML service. Clones share it.
+#[derive(Clone)]
+pub struct MlService(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) pool: RunnerPool,
+    pub(crate) blobs: Blobs,
+    pub(crate) results: ResultStore,
+    pub(crate) signals: Signals,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) settings: MlServiceSettings,
+    pub(crate) catalog: ModelCatalog,
+    pub(crate) gate: FairGate,
+    pub(crate) preload_failures: Mutex<HashMap<String, String>>,
+    under_way: Mutex<HashMap<Attempt, CancellationToken>>,
+    jobs: TaskTracker,
+}
+
+impl MlService {
+    /// Puts the service together; nothing is loaded yet.
+    pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
+        let MlServiceParts { pool, blobs, results, signals, clock, settings } = parts;
+        let catalog = ModelCatalog::new(blobs.clone(), settings.max_model_bytes)?;
+        let gate = FairGate::new(settings.concurrency, settings.most_jobs);
+        let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
+        let inner =
+            Inner { pool, blobs, results, signals, clock, settings, catalog, gate, preload_failures, under_way, jobs };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Takes jobs until `stop`, then waits for those under way, and cancels what is left after the drain.
+    pub async fn run(&self, queue: JobQueue<MlJob>, stop: CancellationToken) -> Result<(), QueueError> {
+        let listener = tokio::spawn(self.clone().listen());
+        let consumer = Consumer { name: "ml-service".to_owned(), slots: self.0.settings.most_jobs };
+        let service = self.clone();
+        let outcome = queue
+            .consume(consumer, stop, move |delivered| {
+                let (service, slot) = (service.clone(), delivered.slot);
+                service.0.jobs.clone().spawn(async move {
+                    service.take(delivered.job).await;
+                    drop(slot);
+                });
+            })
+            .await;
+        self.0.jobs.close();
+        if tokio::time::timeout(self.0.settings.drain, self.0.jobs.wait()).await.is_err() {
+            self.0.cancel_all();
+            self.0.jobs.wait().await;
+        }
+        listener.abort();
+        outcome
+    }
+
+    /// Tells metrics how many permits are out.
+    pub(crate) fn count_permits(&self) {
+        let facts = self.0.gate.facts();
+        metrics::ml_permits(facts.permits, facts.running);
+    }
+
+    /// Ends all runners.
+    pub async fn shutdown(&self) {
+        self.0.pool.shutdown().await;
+        tracing::info!("runners ended");
+    }
+
+    /// Hears of cancelled attempts and changed models until it is aborted. A signal that is missed costs only time: the
+    /// worker's own deadline and the next load see to the rest.
+    async fn listen(self) {
+        let (mut cancels, mut models) = (self.0.signals.cancels(), self.0.signals.model_changes());
+        loop {
+            tokio::select! {
+                Ok(attempt) = cancels.recv() => self.0.cancel(attempt),
+                Ok(slot) = models.recv() => self.0.catalog.forget(&slot),
+                else => return,
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Registers an attempt, so that it can be cancelled.
+    pub(crate) fn begin(&self, attempt: Attempt) -> CancellationToken {
+        let token = CancellationToken::new();
+        self.under_way().insert(attempt, token.clone());
+        token
+    }
+
+    /// Forgets an attempt that has ended.
+    pub(crate) fn end(&self, attempt: Attempt) {
+        self.under_way().remove(&attempt);
+    }
+
+    /// How long it is until an instant of the clock, as the runtime's timers count.
+    pub(crate) fn instant(&self, at: Timestamp) -> Instant {
+        Instant::now() + at.since(self.clock.now())
+    }
+
+    fn cancel(&self, attempt: Attempt) {
+        if let Some(token) = self.under_way().get(&attempt) {
+            token.cancel();
+        }
+    }
+
+    fn cancel_all(&self) {
+        self.under_way().values().for_each(CancellationToken::cancel);
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Attempt, CancellationToken>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

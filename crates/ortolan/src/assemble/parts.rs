@@ -1,0 +1,162 @@
+//! What services are made of, in either profile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use axum::Router;
+use ortolan_api::{ApiParts, ApiState};
+use ortolan_blobs::Blobs;
+use ortolan_dispatch::Dispatcher;
+use ortolan_domain::{Clock, SystemClock};
+use ortolan_ml_client::Inference;
+use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
+use ortolan_queue::Queues;
+use ortolan_reconciler::{Reconciler, ReconcilerParts};
+use ortolan_results::{Redis, ResultStore, Signals};
+use ortolan_runner::RunnerPool;
+use ortolan_service::config::{Config, ModelInit, StorageKind};
+use ortolan_service::health::{self, HealthRegistry};
+use ortolan_service::telemetry::MetricsHandle;
+use ortolan_service::{Shutdown, config::MaskedUrl};
+use ortolan_store::Stores;
+use ortolan_worker::{Worker, WorkerParts};
+
+use super::observer::ChangeRelay;
+use super::reconcile::ByHand;
+use super::{health as checks, runtime, settings};
+
+/// Everything but the truth: what the ML service needs, too.
+pub struct Ports {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The queues.
+    pub queues: Queues,
+    /// Signals between services.
+    pub signals: Signals,
+    /// Results of inference.
+    pub results: ResultStore,
+    /// Media and models.
+    pub blobs: Blobs,
+}
+
+/// The database, and dispatch out of it.
+pub struct Truth {
+    /// The ports of the database.
+    pub stores: Stores,
+    /// Moves pending tasks into the queues.
+    pub dispatcher: Arc<Dispatcher>,
+}
+
+impl Ports {
+    /// Ports that end with this process.
+    pub fn in_process(config: &Config) -> Result<Self> {
+        let clock = SystemClock::shared();
+        let (queues, signals, results) = (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+    }
+
+    /// Ports that all processes on one Redis share.
+    pub async fn on_redis(config: &Config, url: &MaskedUrl) -> Result<Self> {
+        let clock = SystemClock::shared();
+        let queues = Queues::redis(url.expose()).await?;
+        let redis = Redis::connect(url.expose()).await?;
+        let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+    }
+
+    /// The ML service, its preloaded models loaded.
+    pub async fn ml_service(&self, config: &Config, drain: Duration) -> Result<MlService> {
+        let library = runtime::library(config.ml.onnxruntime_path.as_deref())?;
+        let settings = MlServiceSettings { drain, ..settings::ml_service(config, &library) };
+        let pool = RunnerPool::start(settings::runners(config, library), self.clock.clone()).await?;
+        let service = MlService::new(MlServiceParts {
+            pool,
+            blobs: self.blobs.clone(),
+            results: self.results.clone(),
+            signals: self.signals.clone(),
+            clock: self.clock.clone(),
+            settings,
+        })?;
+        service.preload(&config.ml.model_preload, config.ml.model_init == ModelInit::Strict).await?;
+        Ok(service)
+    }
+}
+
+impl Truth {
+    /// A database whose changes `relay` hears of.
+    pub fn new(config: &Config, ports: &Ports, stores: Stores, relay: &ChangeRelay) -> Self {
+        let limits = settings::dispatch(config);
+        let dispatcher = Dispatcher::new(stores.tasks.clone(), ports.queues.clone(), ports.clock.clone(), limits);
+        let dispatcher = Arc::new(dispatcher);
+        relay.bind(&dispatcher);
+        Self { stores, dispatcher }
+    }
+
+    /// A worker; the `only_one` takes from every queue in mode `auto`.
+    pub fn worker(&self, config: &Config, ports: &Ports, only_one: bool) -> Worker {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        Worker::new(WorkerParts {
+            id: format!("{}-{}-{}", host.trim(), std::process::id(), ports.clock.now().as_micros()),
+            tasks: self.stores.tasks.clone(),
+            queues: ports.queues.clone(),
+            results: ports.results.clone(),
+            signals: ports.signals.clone(),
+            clock: ports.clock.clone(),
+            settings: settings::worker(config, has_gpu(), only_one),
+        })
+    }
+
+    /// A reconciler.
+    pub fn reconciler(&self, config: &Config, ports: &Ports) -> Reconciler {
+        Reconciler::new(ReconcilerParts {
+            tasks: self.stores.tasks.clone(),
+            queues: ports.queues.clone(),
+            dispatcher: self.dispatcher.clone(),
+            clock: ports.clock.clone(),
+            settings: settings::reconciler(config),
+        })
+    }
+
+    /// The API's routes, health among them.
+    pub fn api(
+        &self,
+        config: &Config,
+        ports: &Ports,
+        inference: Arc<dyn Inference>,
+        reconciler: &Reconciler,
+        metrics: MetricsHandle,
+        shutdown: &Shutdown,
+    ) -> Result<Router> {
+        let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
+        checks::database(&registry, self.stores.tasks.clone());
+        checks::queues(&registry, ports.queues.clone());
+        checks::ml_service(&registry, inference.clone());
+        let state = ApiState::new(ApiParts {
+            stores: self.stores.clone(),
+            dispatcher: self.dispatcher.clone(),
+            signals: ports.signals.clone(),
+            blobs: ports.blobs.clone(),
+            inference,
+            reconcile: Arc::new(ByHand(reconciler.clone())),
+            clock: ports.clock.clone(),
+            stop: shutdown.token(),
+            settings: settings::api(config)?,
+        });
+        Ok(ortolan_api::router(state, health::routes(registry, metrics)))
+    }
+}
+
+fn blobs(config: &Config) -> Result<Blobs> {
+    match config.storage.kind {
+        StorageKind::Local => Ok(Blobs::local(&config.storage_root())?),
+        StorageKind::S3 | StorageKind::Gcs => {
+            bail!("storage.kind: this release stores objects in a local or shared folder (\"local\"); buckets are not built in yet")
+        }
+    }
+}
+
+/// Whether this machine has an accelerator, as its device nodes tell.
+fn has_gpu() -> bool {
+    std::path::Path::new("/dev/nvidia0").exists()
+}

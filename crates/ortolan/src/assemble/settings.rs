@@ -1,0 +1,116 @@
+//! The parts' settings out of the one configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ortolan_api::ApiSettings;
+use ortolan_ml_service::MlServiceSettings;
+use ortolan_reconciler::ReconcilerSettings;
+use ortolan_runner::{DevicePolicy, Isolation, RunnerSettings};
+use ortolan_service::config::{self, Config, ConfigError};
+use ortolan_store::DispatchLimits;
+use ortolan_worker::{Backoff, WorkerSettings};
+
+use super::runtime;
+
+/// Time between two quick passes of the reconciler, as a share of the lease.
+const QUICK_PASSES_PER_LEASE: u32 = 3;
+/// A delivery that has not been claimed for so long is given up.
+const UNDELIVERED_AFTER: Duration = Duration::from_secs(60);
+
+/// Settings of the runners.
+pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
+    let ml = &config.ml;
+    RunnerSettings {
+        isolation: match ml.isolation {
+            config::Isolation::Tenant => Isolation::Tenant,
+            config::Isolation::Shared => Isolation::Shared,
+            config::Isolation::None => Isolation::None,
+        },
+        allow_degraded_sandbox: ml.allow_degraded_sandbox,
+        devices: if ml.require_gpu { DevicePolicy::Gpu } else { DevicePolicy::Auto },
+        memory_limit_bytes: ml.runner_memory_mb << 20,
+        gpu_memory_limit_bytes: ml.runner_memory_mb << 20,
+        grace: ml.cancel_grace,
+        media_limit_bytes: usize::try_from(config.server.max_media_bytes).unwrap_or(usize::MAX),
+        sessions_per_model: ml.gpu_concurrency,
+        workers: ml.gpu_concurrency + 2,
+        ..RunnerSettings::new(runtime_library)
+    }
+}
+
+fn isolation(config: &Config) -> &'static str {
+    match config.ml.isolation {
+        config::Isolation::Tenant => "tenant",
+        config::Isolation::Shared => "shared",
+        config::Isolation::None => "none",
+    }
+}
+
+/// Settings of the ML service.
+pub fn ml_service(config: &Config, runtime_library: &std::path::Path) -> MlServiceSettings {
+    MlServiceSettings {
+        worker_id: config.ml.worker_id,
+        concurrency: config.ml.gpu_concurrency,
+        most_jobs: config.ml.max_jobs,
+        max_media_bytes: config.server.max_media_bytes,
+        max_model_bytes: config.server.max_model_bytes,
+        drain: config.server.drain_timeout,
+        question_timeout: config.ml.inference_timeout,
+        isolation: isolation(config).to_owned(),
+        runtime_version: runtime::version(runtime_library),
+    }
+}
+
+/// Settings of a worker; the `only_one` takes from every queue in mode `auto`.
+pub fn worker(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings {
+    let worker = &config.worker;
+    WorkerSettings {
+        queues: worker.gpu_mode.queues(has_gpu, only_one).to_vec(),
+        concurrency: worker.concurrency,
+        lease: worker.lease,
+        job_timeout: worker.job_timeout,
+        max_tries: i32::try_from(worker.max_tries).unwrap_or(i32::MAX),
+        backoff: Backoff { base: worker.retry_base, cap: worker.retry_cap },
+        drain: config.server.drain_timeout,
+    }
+}
+
+/// How much may be on its way.
+pub fn dispatch(config: &Config) -> DispatchLimits {
+    DispatchLimits { window: config.dispatch.window, per_tenant: config.dispatch.per_tenant }
+}
+
+/// Crashes after which a task is poison.
+pub fn max_crashes(config: &Config) -> i32 {
+    i32::try_from(config.worker.max_crashes).unwrap_or(i32::MAX)
+}
+
+/// Settings of the reconciler.
+pub fn reconciler(config: &Config) -> ReconcilerSettings {
+    ReconcilerSettings {
+        interval: config.reconcile.interval,
+        quick_interval: config.worker.lease / QUICK_PASSES_PER_LEASE,
+        undelivered_after: UNDELIVERED_AFTER,
+        long_running_after: config.reconcile.long_running,
+        retention: config.retention.jobs,
+        max_crashes: max_crashes(config),
+    }
+}
+
+/// Settings of the API.
+pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
+    let server = &config.server;
+    Ok(ApiSettings {
+        cors_origins: server.cors_origins.clone(),
+        no_auth: server.no_auth.then(|| server.no_auth_tenant.clone()),
+        max_json_bytes: server.max_json_bytes,
+        max_media_bytes: server.max_media_bytes,
+        max_model_bytes: server.max_model_bytes,
+        open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
+        idempotency_ttl: config.retention.idempotency,
+        confidence: config.confidence.into(),
+        routes: config.route_table()?,
+        ..ApiSettings::default()
+    })
+}

@@ -1,0 +1,163 @@
+//! The demo that `ortolan up` shows: a tenant, a model, a picture, boxes on the screen.
+//!
+//! Everything goes over HTTP, as a stranger's client would do it. The model and a picture are part of this program, so
+//! that nothing has to be fetched.
+
+mod access;
+mod hints;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ortolan_domain::{Priority, Slot, TaskType};
+use serde_json::{Map, json};
+use uuid::Uuid;
+
+use crate::client::{Client, NewTask, Task, Upload};
+use crate::commands::{boxes, ended, findings};
+use crate::draw::{Finding, annotate, read_picture, write_png};
+use crate::progress::{Board, Work, milliseconds};
+use crate::terminal::printable;
+use crate::{Failure, Terminal};
+
+/// Where the annotated picture goes unless told otherwise.
+pub const DEFAULT_OUT: &str = "ortolan-demo.png";
+
+/// Finds drawn circles, squares and triangles.
+const MODEL: &[u8] = include_bytes!("../../../fixtures/models/shapes_det_160.onnx");
+const PICTURE: &[u8] = include_bytes!("../../../fixtures/images/shapes_b.jpg");
+const PICTURE_NAME: &str = "shapes_b.jpg";
+const CONFIDENCE: f64 = 0.25;
+
+/// What the demo takes.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    /// Folder of `ortolan up`: the demo's key is kept there.
+    pub data_dir: PathBuf,
+    /// The user's own picture; the built-in one otherwise.
+    pub picture: Option<PathBuf>,
+    /// Where the annotated picture is written.
+    pub out: PathBuf,
+    /// Where text goes.
+    pub terminal: Terminal,
+}
+
+/// What the demo came to.
+#[derive(Debug, Clone)]
+pub struct DemoOutcome {
+    /// The demo tenant's key, as kept in the data folder; `None` where the server answers without one.
+    pub key: Option<String>,
+    /// The task.
+    pub task_id: Uuid,
+    /// How many objects were found.
+    pub found: usize,
+    /// The annotated picture.
+    pub picture: PathBuf,
+    /// How long it all took.
+    pub times: DemoTimes,
+}
+
+/// How long the demo took.
+#[derive(Debug, Clone, Copy)]
+pub struct DemoTimes {
+    /// Until the server had the picture and the task.
+    pub upload: Duration,
+    /// From the task's submission to its start, as the server says.
+    pub queue_ms: Option<f64>,
+    /// In the model, as the server says.
+    pub inference_ms: Option<f64>,
+    /// From the first request to the annotated picture.
+    pub total: Duration,
+}
+
+/// Runs the demo against a ready server and prints what it does. `operator_key` is needed only while no working demo key
+/// is kept; a failure says what to do.
+pub async fn run_demo(url: &str, operator_key: Option<&str>, options: &DemoOptions) -> Result<DemoOutcome, Failure> {
+    let began = Instant::now();
+    let terminal = options.terminal;
+    let picture = Picture::of(options.picture.as_deref())?;
+    let work = Board::new(terminal).begin("demo");
+    work.step("preparing the tenant and its model");
+    let (client, key) = access::demo_client(url, operator_key, &options.data_dir).await?;
+    fill_slot(&client, &work).await?;
+    let (task, upload) = detect(&client, &work, options.picture.as_deref()).await?;
+    let found = findings(&client.artifacts(task.task_id, usize::MAX).await?);
+    work.step("drawing");
+    draw(picture, found.clone(), options.out.clone()).await?;
+    work.end(&format!("{} found", found.len()));
+    let times = DemoTimes {
+        upload,
+        queue_ms: task.queue_time_ms,
+        inference_ms: task.inference_time_ms,
+        total: began.elapsed(),
+    };
+    let out = options.out.clone();
+    let outcome = DemoOutcome { key, task_id: task.task_id, found: found.len(), picture: out, times };
+    report(terminal, url, &found, &outcome)?;
+    Ok(outcome)
+}
+
+/// A picture's bytes and how messages name it.
+struct Picture {
+    bytes: Vec<u8>,
+    name: PathBuf,
+}
+
+impl Picture {
+    fn of(path: Option<&Path>) -> Result<Self, Failure> {
+        match path {
+            None => Ok(Self { bytes: PICTURE.to_vec(), name: PICTURE_NAME.into() }),
+            Some(path) => match std::fs::read(path) {
+                Ok(bytes) => Ok(Self { bytes, name: path.to_owned() }),
+                Err(error) => Err(Failure::file("read", path, error)),
+            },
+        }
+    }
+}
+
+/// Puts the built-in model into the slot unless there is one: it may be the user's own by now.
+async fn fill_slot(client: &Client, work: &Work) -> Result<(), Failure> {
+    let slot = Slot::Detect;
+    if client.slots().await?.iter().any(|filled| filled.slot == slot.as_str()) {
+        return Ok(());
+    }
+    work.step("putting the demo model into its slot");
+    client.put_slot(slot, Upload::built_in("shapes_det_160.onnx", MODEL)).await?;
+    Ok(())
+}
+
+/// Submits the picture and waits for the task's end; also tells how long the upload took.
+async fn detect(client: &Client, work: &Work, own: Option<&Path>) -> Result<(Task, Duration), Failure> {
+    let config = Map::from_iter([("confidence_threshold".to_owned(), json!(CONFIDENCE))]);
+    let new = NewTask { task_type: TaskType::ObjectDetection, media_id: None, config, priority: Priority::Normal };
+    let upload = match own {
+        Some(path) => Upload::open(path, |size_bytes| work.upload(size_bytes)).await?,
+        None => Upload::built_in(PICTURE_NAME, PICTURE),
+    };
+    let began = Instant::now();
+    let submitted = client.submit(&new, Some(upload), None).await?;
+    let uploaded = began.elapsed();
+    let task = client.follow(submitted.task_id, |signal| work.show(signal)).await?;
+    Ok((ended(task)?, uploaded))
+}
+
+async fn draw(picture: Picture, found: Vec<Finding>, out: PathBuf) -> Result<(), Failure> {
+    let drawing = move || write_png(&annotate(read_picture(&picture.bytes, &picture.name)?, &found), &out);
+    tokio::task::spawn_blocking(drawing).await.map_err(|error| Failure::internal("drawing broke off", error))?
+}
+
+fn report(terminal: Terminal, url: &str, found: &[Finding], outcome: &DemoOutcome) -> Result<(), Failure> {
+    let DemoTimes { upload, queue_ms, inference_ms, total } = outcome.times;
+    let ms = |duration: Duration| milliseconds(duration.as_secs_f64() * 1000.0);
+    let told = |ms: Option<f64>| ms.map(milliseconds).unwrap_or_else(|| "-".to_owned());
+    terminal.line(&boxes(terminal, found))?;
+    terminal.line(&format!("annotated picture: {}", printable(&outcome.picture.display().to_string())))?;
+    terminal.line(&format!(
+        "elapsed: upload {}, queue {}, inference {}, total {}",
+        ms(upload),
+        told(queue_ms),
+        told(inference_ms),
+        ms(total)
+    ))?;
+    terminal.line(&hints::curl_lines(url, outcome.key.as_deref(), outcome.task_id, &outcome.picture))
+}

@@ -1,0 +1,199 @@
+//! One queue on Redis.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use apalis_core::backend::ext::BackendExt;
+use apalis_core::backend::ext::poll_strategy::PollWith;
+use apalis_core::backend::ext::with_codec::WithCodec;
+use apalis_core::error::WorkerError;
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::task_id::TaskId;
+use apalis_core::worker::builder::WorkerBuilder;
+use apalis_core::worker::context::WorkerContext;
+use apalis_redis::{Config, RedisStorage, RedisTask, queries};
+use ortolan_domain::route::QueueName;
+use redis::AsyncCommands;
+use redis::aio::ConnectionManager;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::connection::{InFlight, ObservedConnection, RedisConnection};
+use super::poll::AlwaysArmed;
+use super::scripts::{DROP_GHOSTS, FORGET, PROMOTE, RETIRE};
+use super::wake;
+use crate::deliver::{Delivered, Handover};
+use crate::error::QueueError;
+use crate::payload::{ForgivingJson, Payload};
+use crate::queue::Job;
+
+/// How many jobs go into one request; Redis answers nobody else meanwhile.
+const BATCH: usize = 500;
+
+type Storage<T> = PollWith<WithCodec<RedisStorage<Payload<T>, ObservedConnection>, ForgivingJson>, AlwaysArmed>;
+
+/// A queue on Redis.
+pub(crate) struct RedisQueue {
+    connection: RedisConnection,
+    config: Config,
+    wake_channel: String,
+}
+
+impl RedisQueue {
+    pub(crate) fn new(connection: &RedisConnection, name: QueueName) -> Self {
+        let (config, wake_channel) = (connection.config(name), connection.wake_channel(name));
+        Self { connection: connection.clone(), config, wake_channel }
+    }
+
+    /// Pushes in batches and wakes consumers after each; returns how many ids were new.
+    pub(crate) async fn push<T: Job>(&self, jobs: Vec<(String, T)>) -> Result<usize, QueueError> {
+        let tasks = jobs.into_iter().map(encode).collect::<Result<Vec<_>, _>>()?;
+        let mut manager = self.manager();
+        let mut accepted = 0;
+        for batch in tasks.chunks(BATCH) {
+            let (active, scheduled) =
+                queries::push_tasks(&mut manager, &self.config, batch).await.map_err(QueueError::broker("push"))?;
+            accepted += (active + scheduled) as usize;
+            self.promote_all().await.map_err(QueueError::redis("push"))?;
+            let woken: Result<u64, _> = manager.publish(&self.wake_channel, "").await;
+            woken.map_err(QueueError::redis("wake consumers"))?;
+        }
+        Ok(accepted)
+    }
+
+    /// Runs one worker to its end.
+    pub(crate) async fn work<T, H>(&self, context: WorkerContext, handover: Handover<H, T>) -> Result<(), WorkerError>
+    where
+        T: Job,
+        H: Fn(Delivered<T>) + Send + Sync + Clone + 'static,
+    {
+        // A push that died half-way leaves jobs behind that nobody promoted.
+        self.promote_all().await.map_err(|error| WorkerError::BackendError(error.into()))?;
+        let (wake, signals) = mpsc::channel(1);
+        let listener = wake::listen(self.connection.client.clone(), self.wake_channel.clone(), wake);
+        let _listener = AbortOnDropHandle::new(tokio::spawn(listener));
+        let worker =
+            WorkerBuilder::new(&context).backend(self.storage::<T>(signals)).build::<_, Handover<H, T>, _>(handover);
+        let ended = worker.run().await;
+        if let Err(error) = self.retire(context.name()).await {
+            tracing::debug!(worker = context.name(), %error, "worker could not be struck off; it will be once it is overdue");
+        }
+        ended
+    }
+
+    fn storage<T: Job>(&self, signals: mpsc::Receiver<()>) -> Storage<T> {
+        let in_flight = InFlight::default();
+        let connection = ObservedConnection::new(self.manager(), in_flight.clone());
+        RedisStorage::new(connection)
+            .with_config(self.config.clone())
+            .with_codec(ForgivingJson)
+            .poll_with_strategy(AlwaysArmed::new(signals, self.connection.settings.poll_interval, in_flight))
+    }
+
+    pub(crate) async fn depth(&self) -> Result<u64, QueueError> {
+        let depths: Result<(u64, u64), _> = redis::pipe()
+            .llen(self.config.active_jobs_list())
+            .zcard(self.config.scheduled_jobs_set())
+            .query_async(&mut self.manager())
+            .await;
+        let (active, scheduled) = depths.map_err(QueueError::redis("count jobs"))?;
+        Ok(active + scheduled)
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), QueueError> {
+        self.manager().ping().await.map_err(QueueError::redis("answer"))
+    }
+
+    /// Removes what finished jobs and dead workers leave behind; puts back what dead workers had fetched.
+    pub(crate) async fn clean(&self) -> Result<u64, QueueError> {
+        let failed = || QueueError::redis("clean up");
+        self.promote_all().await.map_err(failed())?;
+        let mut removed = self.drop_ghosts().await.map_err(failed())?;
+        for finished in [self.config.done_jobs_set(), self.config.dead_jobs_set()] {
+            removed += self.forget(&finished).await.map_err(failed())?;
+        }
+        for worker in self.dead_workers().await.map_err(failed())? {
+            self.retire(&worker).await.map_err(failed())?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    async fn promote_all(&self) -> redis::RedisResult<()> {
+        let mut promote = PROMOTE.key(self.config.scheduled_jobs_set());
+        let promote = promote.key(self.config.active_jobs_list()).arg(BATCH);
+        while promote.invoke_async::<usize>(&mut self.manager()).await? == BATCH {}
+        Ok(())
+    }
+
+    async fn retire(&self, worker: &str) -> redis::RedisResult<u64> {
+        let context = WorkerContext::new(worker);
+        RETIRE
+            .key(self.config.workers_set())
+            .key(self.config.inflight_set_for(&context))
+            .key(self.config.active_jobs_list())
+            .key(self.config.job_data_hash())
+            .key(self.config.worker_metadata_key(&context))
+            .arg(worker)
+            .arg(self.config.job_meta_hash())
+            .invoke_async(&mut self.manager())
+            .await
+    }
+
+    async fn forget(&self, finished: &str) -> redis::RedisResult<u64> {
+        let mut forgotten = 0;
+        loop {
+            let mut forget = FORGET.key(finished);
+            let forget = forget.key(self.config.job_data_hash()).arg(self.config.job_meta_hash()).arg(BATCH);
+            match forget.invoke_async::<u64>(&mut self.manager()).await? {
+                0 => return Ok(forgotten),
+                count => forgotten += count,
+            }
+        }
+    }
+
+    async fn drop_ghosts(&self) -> redis::RedisResult<u64> {
+        let mut drop_ghosts = DROP_GHOSTS.key(self.config.active_jobs_list());
+        let drop_ghosts = drop_ghosts.key(self.config.job_data_hash()).arg(self.config.job_meta_hash()).arg(BATCH);
+        drop_ghosts.invoke_async(&mut self.manager()).await
+    }
+
+    /// Workers that are overdue, and those of which only metadata are left.
+    async fn dead_workers(&self) -> redis::RedisResult<Vec<String>> {
+        let mut manager = self.manager();
+        let overdue = unix_seconds().saturating_sub(self.config.orphaned_duration().as_secs());
+        let mut dead: Vec<String> = manager.zrangebyscore(self.config.workers_set(), 0, overdue).await?;
+        let prefix = self.config.worker_metadata_key(&WorkerContext::new(""));
+        for worker in self.names_after(&prefix).await? {
+            let alive: Option<f64> = manager.zscore(self.config.workers_set(), &worker).await?;
+            if alive.is_none() {
+                dead.push(worker);
+            }
+        }
+        Ok(dead)
+    }
+
+    /// What follows `prefix` in the names of all keys that begin with it.
+    async fn names_after(&self, prefix: &str) -> redis::RedisResult<Vec<String>> {
+        let mut manager = self.manager();
+        let mut keys = manager.scan_match::<_, String>(format!("{prefix}*")).await?;
+        let mut names = Vec::new();
+        while let Some(key) = keys.next_item().await {
+            names.extend(key?.strip_prefix(prefix).map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    fn manager(&self) -> ConnectionManager {
+        self.connection.manager.clone()
+    }
+}
+
+fn encode<T: Job>((id, job): (String, T)) -> Result<RedisTask, QueueError> {
+    let bytes = serde_json::to_vec(&job).map_err(QueueError::encode(&id))?;
+    Ok(TaskBuilder::new(bytes).task_id(TaskId::from_string(id)).build())
+}
+
+/// Seconds since 1970, as apalis counts heartbeats.
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+}

@@ -1,0 +1,145 @@
+//! What a queue promises, checked over each broker.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use ortolan_domain::route::QueueName;
+use ortolan_queue::{Consumer, JobQueue, QueueError};
+use support::{Inbox, jobs, redis_queue, within};
+use tokio_util::sync::CancellationToken;
+
+async fn every_job_is_delivered(queue: JobQueue<u32>) {
+    assert_eq!(queue.push(jobs(0..100)).await.unwrap(), 100);
+    assert_eq!(queue.depth().await.unwrap(), 100);
+    let mut inbox = Inbox::open(&queue, 4);
+    let mut seen = inbox.take(100).await;
+    seen.sort_unstable();
+    assert_eq!(seen, (0..100).collect::<Vec<_>>());
+    assert_eq!(queue.depth().await.unwrap(), 0);
+    inbox.close().await;
+}
+
+async fn an_id_that_is_queued_already_is_dropped(queue: JobQueue<u32>) {
+    let twice = vec![("a".to_owned(), 1), ("b".to_owned(), 2), ("a".to_owned(), 3)];
+    assert_eq!(queue.push(twice.clone()).await.unwrap(), 2);
+    assert_eq!(queue.push(twice).await.unwrap(), 0);
+    assert_eq!(queue.depth().await.unwrap(), 2);
+    let mut inbox = Inbox::open(&queue, 1);
+    let mut seen = inbox.take(2).await;
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+    inbox.close().await;
+}
+
+async fn no_more_is_out_than_there_are_slots(queue: JobQueue<u32>) {
+    let mut inbox = Inbox::open(&queue, 2);
+    queue.push(jobs(0..5)).await.unwrap();
+    let first = inbox.next().await;
+    let second = inbox.next().await;
+    assert!(inbox.is_empty_for_now().await);
+    assert_eq!(queue.depth().await.unwrap(), 3, "the rest stays in the broker");
+    drop(first);
+    let third = inbox.next().await;
+    assert!(inbox.is_empty_for_now().await);
+    drop((second, third));
+    inbox.take(2).await;
+    inbox.close().await;
+}
+
+async fn a_push_wakes_an_idle_consumer(queue: JobQueue<u32>) {
+    // The poll interval of the tests is an hour: only the signal can have woken the consumer.
+    let mut inbox = Inbox::open(&queue, 1);
+    for round in 0..50 {
+        queue.push(jobs(round..round + 1)).await.unwrap();
+        assert_eq!(inbox.take(1).await, [round]);
+    }
+    inbox.close().await;
+}
+
+async fn what_a_stopped_consumer_left_goes_to_the_next_one_of_the_same_name(queue: JobQueue<u32>) {
+    queue.push(jobs(0..4)).await.unwrap();
+    let mut inbox = Inbox::open(&queue, 1);
+    let held = inbox.next().await;
+    inbox.close().await;
+    drop(held);
+    let mut inbox = Inbox::open(&queue, 1);
+    let mut seen = inbox.take(3).await;
+    seen.sort_unstable();
+    assert_eq!(seen.len(), 3);
+    assert!(seen.windows(2).all(|pair| pair[0] != pair[1]));
+    inbox.close().await;
+}
+
+async fn two_consumers_share_the_jobs(queue: JobQueue<u32>) {
+    let (mut first, mut second) = (Inbox::open(&queue, 1), Inbox::open(&queue, 1));
+    queue.push(jobs(0..2)).await.unwrap();
+    // Each holds its only place, so each job must have gone to another one.
+    let (a, b) = (first.next().await, second.next().await);
+    assert_ne!(a.job, b.job);
+    first.close().await;
+    second.close().await;
+}
+
+async fn a_handler_that_panics_does_not_end_the_queue(queue: JobQueue<u32>) {
+    let stop = CancellationToken::new();
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |delivered: ortolan_queue::Delivered<u32>| {
+        assert_ne!(delivered.job, 0, "made to panic");
+        sender.send(delivered.job).unwrap();
+    };
+    queue.push(jobs(0..3)).await.unwrap();
+    let consumer = Consumer { name: "clumsy".to_owned(), slots: 1 };
+    let consuming = tokio::spawn({
+        let (queue, stop) = (queue.clone(), stop.clone());
+        async move { queue.consume(consumer, stop, handler).await }
+    });
+    let mut seen = vec![within(receiver.recv()).await.unwrap(), within(receiver.recv()).await.unwrap()];
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 2]);
+    stop.cancel();
+    within(consuming).await.unwrap().unwrap();
+}
+
+async fn a_consumer_without_slots_is_refused(queue: JobQueue<u32>) {
+    let consumer = Consumer { name: "nobody".to_owned(), slots: 0 };
+    let refused = queue.consume(consumer, CancellationToken::new(), drop).await;
+    assert!(matches!(refused, Err(QueueError::NoSlots(name)) if name == "nobody"));
+}
+
+async fn a_healthy_broker_answers(queue: JobQueue<u32>) {
+    queue.ping().await.unwrap();
+    assert_eq!(queue.push(Vec::new()).await.unwrap(), 0);
+    assert_eq!(queue.clean().await.unwrap(), 0);
+    assert_eq!(queue.name(), QueueName::CpuJobs);
+}
+
+/// Makes one test per promise and broker.
+macro_rules! over_each_broker {
+    ($($promise:ident,)*) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(super::JobQueue::in_memory(super::QueueName::CpuJobs)).await;
+            })*
+        }
+        mod redis {
+            $(#[tokio::test]
+            async fn $promise() {
+                super::$promise(super::redis_queue(stringify!($promise)).await).await;
+            })*
+        }
+    };
+}
+
+over_each_broker! {
+    every_job_is_delivered,
+    an_id_that_is_queued_already_is_dropped,
+    no_more_is_out_than_there_are_slots,
+    a_push_wakes_an_idle_consumer,
+    what_a_stopped_consumer_left_goes_to_the_next_one_of_the_same_name,
+    two_consumers_share_the_jobs,
+    a_handler_that_panics_does_not_end_the_queue,
+    a_consumer_without_slots_is_refused,
+    a_healthy_broker_answers,
+}

@@ -1,0 +1,44 @@
+//! What a pass found and did.
+
+use serde::Serialize;
+
+/// What a pass found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ReconcileReport {
+    /// Rows that waited to be dispatched.
+    pub pending_checked: u64,
+    /// Rows that were dispatched, or taken back to be dispatched again.
+    pub pending_reenqueued: u64,
+    /// Rows that were running.
+    pub running_checked: u64,
+    /// Running rows whose lease had run out and that were moved on.
+    pub running_synced: u64,
+    /// Rows that have been running for long.
+    pub long_running_alerted: u64,
+    /// Rows that were not started in time and failed.
+    pub expired: u64,
+    /// Ended rows that were deleted, as their time was up.
+    pub ended_deleted: u64,
+    /// Idempotency keys that were forgotten.
+    pub idempotency_keys_forgotten: u64,
+    /// What was removed from the broker.
+    pub broker_entries_removed: u64,
+    /// Steps that failed, in our words.
+    pub errors: Vec<String>,
+}
+
+impl ReconcileReport {
+    /// True when nothing was changed and nothing failed.
+    pub fn is_quiet(&self) -> bool {
+        let repairs = [
+            self.pending_reenqueued,
+            self.running_synced,
+            self.long_running_alerted,
+            self.expired,
+            self.ended_deleted,
+            self.idempotency_keys_forgotten,
+            self.broker_entries_removed,
+        ];
+        repairs.iter().all(|&count| count == 0) && self.errors.is_empty()
+    }
+}

@@ -1,0 +1,94 @@
+//! Results as keys.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
+use fred::types::Expiration;
+use futures::TryStreamExt;
+use ortolan_domain::TaskId;
+use ortolan_domain::job::{Attempt, done_key, lock_key, result_key};
+
+use super::connection::{Redis, in_time};
+use super::signals::RESULTS;
+use crate::ResultsError;
+use crate::results::{DONE_TTL, RESULT_TTL, Waited};
+
+/// Takes a key that nobody holds. A request that the client sent again, because the answer to the first was lost, finds
+/// its own token there and has taken it too.
+/// KEYS: the key. ARGV: a token of the caller's, seconds to hold it. Returns 1 when it is the caller's.
+const TAKE: &str = r"
+    if redis.call('set', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end
+    if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end
+    return 0";
+
+const PAGE: u32 = 500;
+
+impl Redis {
+    pub(crate) async fn put_result(&self, attempt: Attempt, bytes: Bytes) -> Result<(), ResultsError> {
+        let signal = serde_json::to_string(&attempt).unwrap_or_default();
+        let put = async {
+            let pipeline = self.client().pipeline();
+            let _: () = pipeline.set(result_key(attempt), bytes, expiry(RESULT_TTL), None, false).await?;
+            let _: () = pipeline.set(done_key(attempt), 1, expiry(DONE_TTL), None, false).await?;
+            let _: () = pipeline.publish(RESULTS, signal).await?;
+            pipeline.last::<i64>().await
+        };
+        in_time(put).await.map(drop).map_err(ResultsError::store("put a result"))
+    }
+
+    pub(crate) async fn look_for_result(&self, attempt: Attempt) -> Result<Option<Waited>, ResultsError> {
+        let keys = vec![result_key(attempt), done_key(attempt)];
+        let answer: Vec<Option<Bytes>> =
+            in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for a result"))?;
+        Ok(match &answer[..] {
+            [Some(bytes), _] => Some(Waited::Found(bytes.clone())),
+            [None, Some(_)] => Some(Waited::Expired),
+            _ => None,
+        })
+    }
+
+    pub(crate) async fn delete_result(&self, attempt: Attempt) -> Result<(), ResultsError> {
+        in_time(self.client().unlink(result_key(attempt))).await.map_err(ResultsError::store("delete a result"))
+    }
+
+    pub(crate) async fn take_lock(&self, attempt: Attempt) -> Result<bool, ResultsError> {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let arguments = vec![token, DONE_TTL.as_secs().to_string()];
+        let taken: i64 = in_time(self.client().eval(TAKE, lock_key(attempt), arguments))
+            .await
+            .map_err(ResultsError::store("take an attempt"))?;
+        Ok(taken == 1)
+    }
+
+    pub(crate) async fn results_waiting(&self, limit: usize) -> Result<Vec<Attempt>, ResultsError> {
+        let keys = self.client().scan_buffered("ml_result:*", Some(PAGE), None);
+        let attempts = keys.try_filter_map(|key| async move { Ok(key.as_str().and_then(parse_result_key)) });
+        let found = futures::StreamExt::take(attempts, limit).try_collect();
+        in_time(found).await.map_err(ResultsError::store("list results"))
+    }
+}
+
+/// Reads what [`result_key`] writes.
+fn parse_result_key(key: &str) -> Option<Attempt> {
+    let (task_id, attempt) = key.strip_prefix("ml_result:")?.split_once(':')?;
+    Some(Attempt { task_id: task_id.parse::<TaskId>().ok()?, attempt: attempt.parse().ok()? })
+}
+
+fn expiry(ttl: Duration) -> Option<Expiration> {
+    Some(Expiration::PX(i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_it_was_written() {
+        let attempt = Attempt { task_id: TaskId::generate(), attempt: 12 };
+        assert_eq!(parse_result_key(&result_key(attempt)), Some(attempt));
+        for other in ["ml_result:x:1", "ml_done:1:1", "ml_result:"] {
+            assert_eq!(parse_result_key(other), None);
+        }
+    }
+}

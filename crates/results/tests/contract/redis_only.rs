@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use ortolan_domain::{Clock, SystemClock};
+use ortolan_results::{Cache, Redis, ResultStore, ResultsError, Signals, Waited};
+
+use crate::{attempt, redis_url, within};
+
+/// A port that nobody listens on.
+async fn nowhere() -> Redis {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    Redis::connect(&format!("redis://127.0.0.1:{port}/0")).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_makes_caches_miss_and_results_fail() {
+    let redis = nowhere().await;
+    let cache = Cache::redis(&redis, SystemClock::shared());
+    within(async {
+        cache.set("a", Bytes::from_static(b"x"), Duration::from_secs(60)).await;
+        assert_eq!(cache.get("a").await, None);
+        assert_eq!(cache.count("a", Duration::from_secs(60)).await, None);
+        cache.delete("a").await;
+        cache.delete_prefix("a").await;
+    })
+    .await;
+    let store = ResultStore::redis(&redis, SystemClock::shared());
+    let refused = within(store.put(attempt(1), Bytes::new())).await;
+    assert!(matches!(refused, Err(ResultsError::Store { .. })), "{refused:?}");
+    assert!(within(store.wait(attempt(1), SystemClock.now())).await.is_err());
+    assert!(within(redis.ping()).await.is_err());
+    let signals = Signals::redis(&redis);
+    let mut cancels = signals.cancels();
+    let cancelled = attempt(2);
+    signals.publish_cancel(cancelled);
+    assert_eq!(within(cancels.recv()).await.unwrap(), cancelled, "who is in the same process hears it all the same");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused() {
+    assert!(matches!(Redis::connect("not an address").await, Err(ResultsError::Address(_))));
+}
+
+#[tokio::test]
+async fn lost_connections_come_back_with_their_subscriptions() {
+    use fred::interfaces::ClientLike;
+    let url = format!("{}/9", redis_url().trim_end_matches('/').trim_end_matches("/0"));
+    let redis = Redis::connect(&url).await.unwrap();
+    let store = ResultStore::redis(&redis, SystemClock::shared());
+    within(async { while redis.ping().await.is_err() {} }).await;
+
+    let killer = fred::types::Builder::from_config(fred::types::config::Config::from_url(&redis_url()).unwrap());
+    let killer = killer.build().unwrap();
+    killer.init().await.unwrap();
+    let ids = within(async {
+        loop {
+            let clients: String = killer.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
+            // One for commands and one for signals, once it has subscribed.
+            let ours: Vec<&str> = clients.lines().filter(|line| line.contains(" db=9 ")).collect();
+            if ours.len() >= 2 && ours.iter().any(|line| line.contains(" sub=2 ")) {
+                return ours.iter().filter_map(|line| id_of(line)).collect::<Vec<_>>();
+            }
+        }
+    })
+    .await;
+    for id in ids {
+        let _: i64 = killer.custom(fred::cmd!("CLIENT"), vec!["KILL".to_owned(), "ID".to_owned(), id]).await.unwrap();
+    }
+
+    let attempt = attempt(1);
+    let waiter = tokio::spawn({
+        let store = store.clone();
+        async move { store.wait(attempt, SystemClock.now().plus(Duration::from_secs(30))).await }
+    });
+    within(async { while store.put(attempt, Bytes::from_static(b"back")).await.is_err() {} }).await;
+    assert_eq!(within(waiter).await.unwrap().unwrap(), Waited::Found(Bytes::from_static(b"back")));
+}
+
+fn id_of(client: &str) -> Option<String> {
+    client.strip_prefix("id=")?.split(' ').next().map(str::to_owned)
+}

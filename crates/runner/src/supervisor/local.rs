@@ -1,0 +1,143 @@
+//! Serves calls in this process, for installations that trust their models. Nothing here survives a model that crashes
+//! or hangs.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ortolan_engine::Engine;
+
+use crate::error::RunnerError;
+use crate::supervisor::calls::Reply;
+use crate::supervisor::context::CallContext;
+use crate::supervisor::host::Request;
+use crate::wire::message::{OwnedPart, Part};
+use crate::wire::protocol::{SessionSettings, error_of};
+use crate::work::{Call, Sink, Workbench};
+
+/// The workbench of this process.
+#[derive(Debug)]
+pub(super) struct Local {
+    bench: Workbench,
+    next: AtomicU64,
+    under_way: AtomicUsize,
+    slots: usize,
+}
+
+/// Opens the runtime, which a process can do only once.
+pub(super) fn open_engine(library: &Path) -> Result<Engine, RunnerError> {
+    static ENGINE: Mutex<Option<Engine>> = Mutex::new(None);
+    let mut opened = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = opened.as_ref() {
+        return Ok(engine.clone());
+    }
+    let engine = Engine::open(library).map_err(|error| RunnerError::Spawn(error.to_string()))?;
+    Ok(opened.insert(engine).clone())
+}
+
+impl Local {
+    pub(super) fn new(engine: Engine, sessions: SessionSettings, slots: u32) -> Self {
+        let bench = Workbench::new(engine, sessions);
+        Self { bench, next: AtomicU64::new(0), under_way: AtomicUsize::new(0), slots: slots as usize }
+    }
+
+    pub(super) async fn call(self: &Arc<Self>, request: Request, context: CallContext) -> Reply {
+        let bounds = context.bounds();
+        bounds.check()?;
+        let place = Place::take(self)?;
+        let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let (local, permit) = (Arc::clone(self), context.permit);
+        let serve = move || {
+            let _held = (place, permit);
+            local.serve(id, &request)
+        };
+        // Dropping the guard stops the run, also when the caller is dropped.
+        let guard = StopOnDrop { local: self, id, armed: true };
+        let mut work = tokio::task::spawn_blocking(serve);
+        let reply = tokio::select! {
+            reply = &mut work => reply,
+            why = bounds.exceeded() => {
+                self.bench.cancel(id);
+                work.await.ok();
+                guard.disarm();
+                return Err(why);
+            }
+        };
+        guard.disarm();
+        reply.unwrap_or_else(|_| Err(RunnerError::RunFailed("the call failed inside of the service".to_owned())))
+    }
+
+    fn serve(&self, id: u64, request: &Request) -> Reply {
+        let parts = request.parts();
+        let call = Call {
+            id,
+            operation: request.operation,
+            model: request.model,
+            parts: &parts,
+            attachment: request.attachment.as_deref(),
+        };
+        let mut answer = Kept::default();
+        match self.bench.serve(&call, &mut answer) {
+            Ok(()) => Ok(answer.0),
+            Err(failure) => Err(error_of(failure.status, &failure.words)),
+        }
+    }
+
+    pub(super) fn unload(&self, model: u32) {
+        self.bench.unload(model);
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+}
+
+/// One of the calls that may be under way.
+struct Place(Arc<Local>);
+
+impl Place {
+    fn take(local: &Arc<Local>) -> Result<Self, RunnerError> {
+        let place = Self(Arc::clone(local));
+        if local.under_way.fetch_add(1, Ordering::Relaxed) >= local.slots {
+            return Err(RunnerError::Overloaded);
+        }
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct StopOnDrop<'a> {
+    local: &'a Local,
+    id: u64,
+    armed: bool,
+}
+
+impl StopOnDrop<'_> {
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.local.bench.cancel(self.id);
+        }
+    }
+}
+
+/// Keeps an answer.
+#[derive(Default)]
+struct Kept(Vec<OwnedPart>);
+
+impl Sink for Kept {
+    fn put(&mut self, parts: &[Part<'_>]) -> bool {
+        self.0 = parts.iter().map(|part| part.copied()).collect();
+        true
+    }
+}

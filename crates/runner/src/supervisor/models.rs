@@ -1,0 +1,165 @@
+//! The loaded models by key. A load happens once however many calls wait for it, and holds up no other key.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ortolan_domain::{TenantSlug, Timestamp};
+use ortolan_engine::Device;
+use tokio::sync::watch;
+
+use crate::answer::ModelFacts;
+use crate::error::RunnerError;
+use crate::supervisor::host::Host;
+use crate::supervisor::info::CachedModel;
+use crate::supervisor::pool::Lease;
+use crate::supervisor::source::CacheKey;
+
+/// A model in a runner. The runner forgets it once the cache and all calls have let go of it.
+#[derive(Debug)]
+pub(super) struct LoadedModel {
+    pub(super) lease: Arc<Lease>,
+    pub(super) number: u32,
+    pub(super) facts: Arc<ModelFacts>,
+    pub(super) sha256: String,
+    pub(super) size_bytes: u64,
+    pub(super) device: Device,
+    pub(super) loaded_at: Timestamp,
+}
+
+impl LoadedModel {
+    pub(super) fn host(&self) -> &Host {
+        self.lease.host()
+    }
+}
+
+impl Drop for LoadedModel {
+    fn drop(&mut self) {
+        self.host().unload(self.number);
+    }
+}
+
+/// How a load ended.
+pub(super) type LoadOutcome = Result<Arc<LoadedModel>, RunnerError>;
+type Pending = watch::Receiver<Option<LoadOutcome>>;
+
+#[derive(Debug)]
+enum Entry {
+    Loading { sha256: String, pending: Pending },
+    Ready(Arc<LoadedModel>),
+}
+
+/// What the cache says to a call.
+pub(super) enum Lookup {
+    /// Here it is.
+    Ready(Arc<LoadedModel>),
+    /// Somebody loads it already.
+    Wait(Pending),
+    /// The caller has to load it, and to tell the others.
+    Load(LoadTurn),
+}
+
+/// The right and the duty to load one model.
+pub(super) struct LoadTurn {
+    cache: Arc<ModelCache>,
+    key: CacheKey,
+    sha256: String,
+    tell: watch::Sender<Option<LoadOutcome>>,
+}
+
+/// The loaded models by key.
+#[derive(Debug, Default)]
+pub(super) struct ModelCache(Mutex<HashMap<CacheKey, Entry>>);
+
+impl ModelCache {
+    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks a model up; a dead runner or another digest counts as a miss.
+    pub(super) fn look_up(self: &Arc<Self>, key: &CacheKey, sha256: &str) -> Lookup {
+        let mut entries = self.entries();
+        match entries.get(key) {
+            Some(Entry::Ready(model)) if model.sha256 == sha256 && model.host().is_alive() => {
+                return Lookup::Ready(Arc::clone(model));
+            }
+            Some(Entry::Loading { sha256: loading, pending }) if loading == sha256 => {
+                return Lookup::Wait(pending.clone());
+            }
+            _ => {}
+        }
+        let (tell, pending) = watch::channel(None);
+        let replaced = entries.insert(key.clone(), Entry::Loading { sha256: sha256.to_owned(), pending });
+        drop(entries);
+        // Outside of the lock, as it may tell a runner to forget a model.
+        drop(replaced);
+        Lookup::Load(LoadTurn { cache: Arc::clone(self), key: key.clone(), sha256: sha256.to_owned(), tell })
+    }
+
+    /// Forgets the models of a tenant, or all; says how many were loaded.
+    pub(super) fn clear(&self, tenant: Option<&TenantSlug>) -> usize {
+        let mut entries = self.entries();
+        let (gone, kept): (HashMap<_, _>, HashMap<_, _>) =
+            entries.drain().partition(|(key, _)| tenant.is_none_or(|tenant| key.tenant == *tenant));
+        *entries = kept;
+        drop(entries);
+        gone.values().filter(|entry| matches!(entry, Entry::Ready(_))).count()
+    }
+
+    /// Forgets the models of one runner.
+    pub(super) fn clear_runner(&self, lease: &Arc<Lease>) {
+        let mut entries = self.entries();
+        let of_runner = |entry: &Entry| matches!(entry, Entry::Ready(model) if Arc::ptr_eq(&model.lease, lease));
+        let gone: Vec<_> = entries.extract_if(|_, entry| of_runner(entry)).collect();
+        drop(entries);
+        drop(gone);
+    }
+
+    /// All loaded models, sorted by key.
+    pub(super) fn list(&self) -> Vec<CachedModel> {
+        let entries = self.entries();
+        let loaded = entries.iter().filter_map(|(key, entry)| match entry {
+            Entry::Ready(model) if model.host().is_alive() => Some(CachedModel {
+                key: key.to_string(),
+                tenant: key.tenant.clone(),
+                slot: key.slot(),
+                device: model.device.to_string(),
+                sha256: model.sha256.clone(),
+                size_bytes: model.size_bytes,
+                loaded_at: model.loaded_at,
+                facts: Arc::clone(&model.facts),
+            }),
+            _ => None,
+        });
+        let mut list: Vec<_> = loaded.collect();
+        list.sort_by(|a, b| a.key.cmp(&b.key));
+        list
+    }
+}
+
+impl LoadTurn {
+    /// Lets the one who loads wait like the others.
+    pub(super) fn pending(&self) -> Pending {
+        self.tell.subscribe()
+    }
+
+    /// Keeps the outcome and tells all who wait. A failure is not kept: the next call tries again.
+    pub(super) fn finish(self, outcome: LoadOutcome) {
+        let mut entries = self.cache.entries();
+        // Another digest, or a clearing, may have taken the place meanwhile; who waits here still gets this outcome.
+        if matches!(entries.get(&self.key), Some(Entry::Loading { sha256, .. }) if *sha256 == self.sha256) {
+            match &outcome {
+                Ok(model) => entries.insert(self.key.clone(), Entry::Ready(Arc::clone(model))),
+                Err(_) => entries.remove(&self.key),
+            };
+        }
+        drop(entries);
+        self.tell.send_replace(Some(outcome));
+    }
+}
+
+/// Waits until the one who loads is done.
+pub(super) async fn outcome_of(mut pending: Pending) -> LoadOutcome {
+    let done = pending.wait_for(Option::is_some).await;
+    let outcome = done.ok().and_then(|outcome| outcome.clone());
+    outcome.unwrap_or_else(|| Err(RunnerError::Spawn("the load was given up".to_owned())))
+}

@@ -1,0 +1,249 @@
+//! What calls ask, how they end, and the JSON that goes along.
+
+use ortolan_domain::Slot;
+use ortolan_engine::{Device, EngineError};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::error::{MediaRefusal, RunnerError};
+use crate::wire::message::{OwnedPart, PartKind};
+
+/// What a call asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Load the attached model under the head's number; [`LoadOptions`] to model facts.
+    Load,
+    /// A picture through a loaded model; a vision request and a medium to a vision answer.
+    Vision,
+    /// What a medium is.
+    Probe,
+    /// Tensors through a loaded model, in the signature's order.
+    Infer,
+    /// A made-up input through a loaded model.
+    Trial,
+}
+
+impl Operation {
+    const ALL: [Self; 5] = [Self::Load, Self::Vision, Self::Probe, Self::Infer, Self::Trial];
+
+    pub(crate) const fn code(self) -> u16 {
+        self as u16 + 1
+    }
+
+    pub(crate) fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|operation| operation.code() == code)
+    }
+}
+
+/// How a call failed inside of a runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) status: Status,
+    pub(crate) words: String,
+}
+
+/// How a call ended inside of a runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Done,
+    Stopped,
+    OutOfMemory,
+    TooLarge,
+    ModelRefused,
+    MediaUnsupported,
+    MediaCorrupt,
+    MediaTooLarge,
+    BadInput,
+    RunFailed,
+    DeviceUnavailable,
+}
+
+impl Status {
+    const ALL: [Self; 11] = [
+        Self::Done,
+        Self::Stopped,
+        Self::OutOfMemory,
+        Self::TooLarge,
+        Self::ModelRefused,
+        Self::MediaUnsupported,
+        Self::MediaCorrupt,
+        Self::MediaTooLarge,
+        Self::BadInput,
+        Self::RunFailed,
+        Self::DeviceUnavailable,
+    ];
+
+    pub(crate) const fn code(self) -> u16 {
+        self as u16
+    }
+
+    pub(crate) fn from_code(code: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(status: Status, words: impl Into<String>) -> Self {
+        Self { status, words: words.into() }
+    }
+
+    pub(crate) fn bad_input(words: impl Into<String>) -> Self {
+        Self::new(Status::BadInput, words)
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let status = match &error {
+            EngineError::OutOfMemory => Status::OutOfMemory,
+            EngineError::Stopped => Status::Stopped,
+            EngineError::BadInput(_) => Status::BadInput,
+            EngineError::NotAModel | EngineError::InvalidModel(_) | EngineError::UnsupportedModel(_) => {
+                Status::ModelRefused
+            }
+            EngineError::RunFailed | EngineError::UnsupportedOutput(_) => Status::RunFailed,
+            EngineError::DeviceUnavailable(device) => return Self::new(Status::DeviceUnavailable, device.clone()),
+            EngineError::Runtime(_) => Status::DeviceUnavailable,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// The service's error for what a runner says; the words may be anything and are cut and cleaned.
+pub(crate) fn error_of(status: Status, words: &str) -> RunnerError {
+    let words = clean(words);
+    let media = |kind, reason| RunnerError::MediaRefused { kind, reason };
+    match status {
+        Status::Stopped => RunnerError::Cancelled,
+        Status::OutOfMemory => RunnerError::OutOfMemory,
+        Status::TooLarge => RunnerError::TooLarge(words),
+        Status::ModelRefused => RunnerError::ModelRefused { reason: words },
+        Status::MediaUnsupported => media(MediaRefusal::Unsupported, words),
+        Status::MediaCorrupt => media(MediaRefusal::Corrupt, words),
+        Status::MediaTooLarge => media(MediaRefusal::TooLarge, words),
+        Status::BadInput => RunnerError::BadInput(words),
+        Status::DeviceUnavailable => RunnerError::DeviceUnavailable(words),
+        Status::RunFailed | Status::Done => RunnerError::RunFailed(words),
+    }
+}
+
+/// Cuts a text to what fits into an answer, without control characters.
+pub(crate) fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(500).collect()
+}
+
+/// Reads the JSON part that an answer must consist of.
+pub(crate) fn json_of<T: DeserializeOwned>(parts: &[OwnedPart]) -> Option<T> {
+    match parts {
+        [OwnedPart { kind: PartKind::Json, bytes, .. }] => serde_json::from_slice(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Settings of a runner, sent once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The runtime's shared library.
+    pub(crate) runtime_library: String,
+    /// Slots of the segment.
+    pub(crate) slots: u32,
+    /// Most bytes of a call or an answer.
+    pub(crate) room: usize,
+    /// Most address space; none on a GPU.
+    pub(crate) memory_limit_bytes: Option<u64>,
+    /// Threads that serve calls.
+    pub(crate) workers: usize,
+    /// Looks for GPUs and says how many.
+    pub(crate) detect_gpus: bool,
+    /// Where sessions are placed, and how.
+    pub(crate) sessions: SessionSettings,
+}
+
+/// How sessions are made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SessionSettings {
+    /// Where they are placed.
+    pub(crate) device: Device,
+    /// Most device memory of one.
+    pub(crate) gpu_memory_limit_bytes: u64,
+    /// How many of a model.
+    pub(crate) copies: usize,
+    /// Threads that share the work of one operator.
+    pub(crate) intra_threads: usize,
+}
+
+/// What a runner says once it is ready.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ready {
+    /// How well files, network and signals are shut off.
+    pub(crate) landlock: Enforcement,
+    /// Whether system calls are filtered.
+    pub(crate) seccomp: bool,
+    /// GPUs found; 0 unless asked for.
+    pub(crate) gpus: u32,
+}
+
+/// How much of a policy the kernel enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Enforcement {
+    /// All of it.
+    Full,
+    /// What an older kernel knows of it; files are always among that.
+    Partial,
+    /// Nothing.
+    None,
+}
+
+impl Ready {
+    /// What is missing for a runner to be called isolated.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let mut missing = Vec::new();
+        if self.landlock == Enforcement::None {
+            missing.push("landlock (Linux 5.13 or later, and enabled)");
+        }
+        if !self.seccomp {
+            missing.push("seccomp filters");
+        }
+        (!missing.is_empty()).then(|| format!("the kernel does not offer {}", missing.join(" and ")))
+    }
+}
+
+/// How a model is loaded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoadOptions {
+    /// What it must be fit for.
+    pub(crate) slot: Option<Slot>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_the_means_is_named() {
+        let ready = |landlock, seccomp| Ready { landlock, seccomp, gpus: 0 };
+        assert_eq!(ready(Enforcement::Full, true).missing(), None);
+        assert_eq!(ready(Enforcement::Partial, true).missing(), None);
+        let text = ready(Enforcement::None, false).missing();
+        assert!(text.is_some_and(|text| text.contains("landlock") && text.contains("seccomp")));
+    }
+
+    #[test]
+    fn words_of_a_runner_are_cut_and_cleaned() {
+        let forged = format!("\u{1b}[2Jx\n{}", "y".repeat(10_000));
+        let RunnerError::RunFailed(words) = error_of(Status::RunFailed, &forged) else { unreachable!() };
+        assert_eq!(words.len(), 500);
+        assert!(words.starts_with("[2Jxy"));
+    }
+
+    #[test]
+    fn codes_lead_back() {
+        for status in Status::ALL {
+            assert_eq!(Status::from_code(status.code()), Some(status));
+        }
+        for operation in Operation::ALL {
+            assert_eq!(Operation::from_code(operation.code()), Some(operation));
+        }
+        assert_eq!((Status::from_code(99), Operation::from_code(0)), (None, None));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a runner does with a call: decode, prepare, run, interpret. Used inside of a child process, or without one when
+//! isolation is off.
+
+mod convert;
+mod infer;
+mod model;
+mod probe;
+mod sessions;
+mod trial;
+mod vision;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use ortolan_engine::{Engine, RunControl};
+
+use crate::wire::message::Part;
+use crate::wire::protocol::{Failure, Operation, SessionSettings, Status};
+use model::Model;
+
+/// Where an answer goes. Called at most once for a call.
+pub(crate) trait Sink {
+    /// Takes the parts of an answer; false when they do not fit.
+    fn put(&mut self, parts: &[Part<'_>]) -> bool;
+}
+
+/// One call, wherever its bytes lie.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) id: u64,
+    pub(crate) operation: Operation,
+    pub(crate) model: u32,
+    pub(crate) parts: &'a [Part<'a>],
+    /// What was too large for a slot: a model, or a large medium.
+    pub(crate) attachment: Option<&'a [u8]>,
+}
+
+/// Loaded models and calls under way.
+#[derive(Debug)]
+pub(crate) struct Workbench {
+    engine: Engine,
+    sessions: SessionSettings,
+    models: RwLock<HashMap<u32, Arc<Model>>>,
+    /// Calls under way, and calls that were cancelled before they began.
+    calls: Mutex<HashMap<u64, CallState>>,
+}
+
+#[derive(Debug)]
+enum CallState {
+    Running(Arc<RunControl>),
+    CancelledEarly,
+}
+
+/// Cancels that came after their call's end are forgotten once so many calls have begun since.
+const FORGET_AFTER: usize = 256;
+
+impl Workbench {
+    pub(crate) fn new(engine: Engine, sessions: SessionSettings) -> Self {
+        Self { engine, sessions, models: RwLock::default(), calls: Mutex::default() }
+    }
+
+    /// Serves a call; what it answers goes into `sink` unless it fails.
+    pub(crate) fn serve(&self, call: &Call<'_>, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let control = Arc::new(RunControl::new()?);
+        self.begin(call.id, &control);
+        // A panic in a decoder must not take a worker away.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.dispatch(call, &control, sink)));
+        lock(&self.calls).remove(&call.id);
+        match outcome {
+            Ok(_) if control.is_stopped() => Err(Failure::new(Status::Stopped, "the call was cancelled")),
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new(Status::RunFailed, "the call failed inside of the service")),
+        }
+    }
+
+    fn dispatch(&self, call: &Call<'_>, control: &RunControl, sink: &mut dyn Sink) -> Result<(), Failure> {
+        if control.is_stopped() {
+            return Err(Failure::new(Status::Stopped, "the call was cancelled"));
+        }
+        match call.operation {
+            Operation::Load => self.load(call, sink),
+            Operation::Vision => vision::serve(&*self.model(call.model)?, call, control, sink),
+            Operation::Probe => probe::serve(call, sink),
+            Operation::Infer => infer::serve(&*self.model(call.model)?, call, control, sink),
+            Operation::Trial => trial::serve(&*self.model(call.model)?, control, sink),
+        }
+    }
+
+    /// Stops a call, whether it runs, waits or has not come yet.
+    pub(crate) fn cancel(&self, id: u64) {
+        let mut calls = lock(&self.calls);
+        if let Some(CallState::Running(control)) = calls.insert(id, CallState::CancelledEarly) {
+            control.stop();
+            calls.insert(id, CallState::Running(control));
+        }
+        if calls.len() > FORGET_AFTER {
+            calls.retain(|_, state| matches!(state, CallState::Running(_)));
+        }
+        drop(calls);
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        models.values().for_each(|model| model.sessions.wake_waiting());
+    }
+
+    /// Forgets a model once no call uses it.
+    pub(crate) fn unload(&self, number: u32) {
+        let model = self.models.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        drop(model);
+        // SAFETY: gives freed memory back to the system; touches nothing that is in use.
+        unsafe { libc::malloc_trim(0) };
+    }
+
+    /// How long the last run of a model took in microseconds.
+    pub(crate) fn last_run_us(&self, number: u32) -> u32 {
+        self.model(number).map_or(u32::MAX, |model| model.last_run_us.load(Ordering::Relaxed))
+    }
+
+    fn load(&self, call: &Call<'_>, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let model = Model::load(&self.engine, &self.sessions, call)?;
+        put_json(sink, &model.facts)?;
+        self.models.write().unwrap_or_else(PoisonError::into_inner).insert(call.model, Arc::new(model));
+        Ok(())
+    }
+
+    fn model(&self, number: u32) -> Result<Arc<Model>, Failure> {
+        let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
+        models.get(&number).cloned().ok_or_else(|| Failure::new(Status::RunFailed, "the model is not loaded"))
+    }
+
+    fn begin(&self, id: u64, control: &Arc<RunControl>) {
+        let mut calls = lock(&self.calls);
+        if let Some(CallState::CancelledEarly) = calls.insert(id, CallState::Running(Arc::clone(control))) {
+            control.stop();
+        }
+    }
+}
+
+/// Nothing panics while it holds one of these locks in the middle of a change.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers with JSON.
+fn put_json<T: serde::Serialize>(sink: &mut dyn Sink, value: &T) -> Result<(), Failure> {
+    let json =
+        serde_json::to_vec(value).map_err(|_| Failure::new(Status::RunFailed, "the answer cannot be written"))?;
+    put(sink, &[Part::json(&json)])
+}
+
+fn put(sink: &mut dyn Sink, parts: &[Part<'_>]) -> Result<(), Failure> {
+    if sink.put(parts) {
+        return Ok(());
+    }
+    Err(Failure::new(Status::TooLarge, "the answer is larger than an answer may be"))
+}

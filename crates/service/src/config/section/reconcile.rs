@@ -1,0 +1,17 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::value;
+
+/// The reconciler.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileConfig {
+    /// Time between two runs.
+    #[serde(rename = "interval_s", with = "value::seconds")]
+    pub interval: Duration,
+    /// A task that runs for longer is reported.
+    #[serde(rename = "long_running_s", with = "value::seconds")]
+    pub long_running: Duration,
+}

@@ -1,0 +1,46 @@
+//! The health and metrics endpoints, which answer without a key.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::{HealthRegistry, HealthReport};
+use crate::telemetry::MetricsHandle;
+
+/// `/health`, `/health/live`, `/health/ready` and `/metrics`, to be merged into a service's routes.
+pub fn routes<S: Clone + Send + Sync + 'static>(health: HealthRegistry, metrics: MetricsHandle) -> Router<S> {
+    Router::new()
+        .route("/health", get(report))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .with_state(health)
+        .route("/metrics", get(text).with_state(metrics))
+}
+
+/// Always 200: the status stands in the body.
+async fn report(State(health): State<HealthRegistry>) -> Json<Arc<HealthReport>> {
+    Json(health.report().await)
+}
+
+/// 200 as long as the process answers at all.
+async fn live(State(health): State<HealthRegistry>) -> Json<Value> {
+    let environment = health.0.environment.as_str();
+    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION"), "environment": environment }))
+}
+
+/// 200 when requests may be sent here, else 503.
+async fn ready(State(health): State<HealthRegistry>) -> impl IntoResponse {
+    let is_ready = health.is_ready().await;
+    let (code, status) =
+        if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    (code, Json(json!({ "status": status, "checks": health.report().await.checks })))
+}
+
+async fn text(State(metrics): State<MetricsHandle>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+}

@@ -1,0 +1,45 @@
+//! What PostgreSQL says differently.
+
+use crate::StoreError;
+
+pub(super) type Db = sqlx::Postgres;
+pub(super) type Connection = sqlx::PgConnection;
+pub(super) type Row = sqlx::postgres::PgRow;
+pub(super) type Arguments = sqlx::postgres::PgArguments;
+
+/// Read committed: guards stand in the statements, and a statement that waited for a row looks at it again.
+pub(super) const BEGIN: &str = "BEGIN";
+
+/// Locks the chosen rows and leaves out those that another transaction has locked.
+macro_rules! skip_locked {
+    () => {
+        " FOR UPDATE SKIP LOCKED"
+    };
+}
+
+/// Locks the rows of `tasks` that were read.
+macro_rules! for_update {
+    () => {
+        " FOR UPDATE OF tasks"
+    };
+}
+
+/// The first `$3` pending rows of each tenant in `waiting` and each priority: an index range each.
+macro_rules! first_of_each_tenant {
+    () => {
+        "waiting CROSS JOIN priorities CROSS JOIN LATERAL (
+            SELECT id, tenant_id, priority, run_at FROM tasks
+            WHERE status = 'pending' AND queue = $1 AND tenant_id = waiting.tenant_id
+                AND priority = priorities.priority AND run_at <= $2
+                AND (expires_at IS NULL OR expires_at > $2 OR started_at IS NOT NULL)
+            ORDER BY run_at, id LIMIT (SELECT free FROM room)) AS first"
+    };
+}
+
+/// Lets one dispatcher per queue and database go at a time, until its transaction ends: two that counted the same free
+/// places would fill them twice.
+pub(super) async fn one_dispatcher(connection: &mut Connection, queue: &str) -> Result<(), StoreError> {
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('ortolan dispatch ' || $1, 0))");
+    lock.bind(queue.to_owned()).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Dispatch: which pending rows go next, and back again when they could not be delivered.
+
+use std::collections::{HashMap, HashSet};
+
+use ortolan_domain::job::Attempt;
+use ortolan_domain::route::QueueName;
+use ortolan_domain::{TaskId, Timestamp};
+
+use super::binder::{Binder, fetch, fetch_many};
+use super::reader::Reader;
+use super::tasks::{self, change_columns};
+use super::{Connection, dialect};
+use crate::statement::{MAX_ROWS, ManyRows, rounds};
+use crate::{DispatchLimits, StoreError, TaskChange};
+
+/// A wish to fill a queue's window.
+pub(super) struct Dispatch {
+    pub(super) queue: QueueName,
+    pub(super) limits: DispatchLimits,
+    pub(super) now: Timestamp,
+}
+
+/// `room` is what the window has left. `waiting` hops over the index from tenant to tenant instead of reading all their
+/// rows. `first` are the best rows of each tenant and priority, `ranked` gives each its place among its tenant's: the
+/// tenant's rows in flight count as places taken, which makes tenants take turns.
+const CHOOSE: &str = concat!(
+    "WITH RECURSIVE room(free) AS (
+        SELECT CASE WHEN queued < $3 THEN $3 - queued ELSE 0 END
+        FROM (SELECT COUNT(*) AS queued FROM tasks WHERE status = 'queued' AND queue = $1) AS window_now
+     ), waiting(tenant_id) AS (
+        SELECT (SELECT tenant_id FROM tasks WHERE status = 'pending' AND queue = $1 AND (SELECT free FROM room) > 0
+                ORDER BY tenant_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT tasks.tenant_id FROM tasks
+                WHERE tasks.status = 'pending' AND tasks.queue = $1 AND tasks.tenant_id > waiting.tenant_id
+                ORDER BY tasks.tenant_id LIMIT 1)
+        FROM waiting WHERE waiting.tenant_id IS NOT NULL
+     ), priorities(priority) AS (VALUES (2), (1), (0)
+     ), in_flight(tenant_id, busy) AS (
+        SELECT tenant_id, (SELECT COUNT(*) FROM tasks
+                           WHERE tasks.status IN ('queued', 'running') AND tasks.tenant_id = waiting.tenant_id)
+        FROM waiting WHERE tenant_id IS NOT NULL
+     ), ranked(id, priority, run_at, place) AS (
+        SELECT first.id, first.priority, first.run_at, in_flight.busy + ROW_NUMBER() OVER (
+            PARTITION BY first.tenant_id ORDER BY first.priority DESC, first.run_at, first.id)
+        FROM ",
+    first_of_each_tenant!(),
+    " JOIN in_flight ON in_flight.tenant_id = first.tenant_id
+     )
+     SELECT id FROM ranked WHERE place <= $4
+     ORDER BY place, priority DESC, run_at, id LIMIT (SELECT free FROM room)"
+);
+
+static MOVE: ManyRows = ManyRows::new(
+    2,
+    concat!(
+        "WITH given(id, at) AS (VALUES {rows})
+         UPDATE tasks SET status = 'queued', version = tasks.version + 1, attempt = tasks.attempt + 1,
+            queued_at = given.at
+         FROM given WHERE tasks.id = given.id AND tasks.status = 'pending'
+         RETURNING ",
+        change_columns!()
+    ),
+);
+
+/// Fills the windows; each wish gets what it moved. Wishes for the same queue with the same limits are answered by one
+/// look: the first of them gets all there is, the others find nothing left.
+pub(super) async fn dispatch(
+    connection: &mut Connection,
+    wishes: &[Dispatch],
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<Vec<Attempt>>, StoreError> {
+    let mut moved = Vec::with_capacity(wishes.len());
+    let mut looked = HashSet::new();
+    for Dispatch { queue, limits, now } in wishes {
+        let look = looked.insert((*queue, limits.window, limits.per_tenant));
+        moved.push(match look {
+            true => fill(connection, *queue, *limits, *now, changes).await?,
+            false => Vec::new(),
+        });
+    }
+    Ok(moved)
+}
+
+async fn fill(
+    connection: &mut Connection,
+    queue: QueueName,
+    limits: DispatchLimits,
+    now: Timestamp,
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<Attempt>, StoreError> {
+    dialect::one_dispatcher(connection, queue.as_str()).await?;
+    let values = Binder::default().with(queue.as_str()).with(now.as_micros());
+    let values = values.with(i64::from(limits.window)).with(i64::from(limits.per_tenant));
+    let rows = fetch(connection, CHOOSE, values).await?;
+    let chosen = rows.iter().map(|row| Reader::new("tasks", row).id(TaskId::from_uuid));
+    let chosen: Vec<TaskId> = chosen.collect::<Result<_, _>>()?;
+    let mut moved = Vec::with_capacity(chosen.len());
+    for some in chosen.chunks(MAX_ROWS) {
+        moved.extend(queue_rows(connection, some, now).await?);
+    }
+    changes.extend(moved.iter().cloned());
+    Ok(moved.into_iter().map(|change| change.attempt).collect())
+}
+
+/// Moves these pending rows to `queued`; gives those that moved, in the order given.
+pub(super) async fn queue_rows(
+    connection: &mut Connection,
+    ids: &[TaskId],
+    now: Timestamp,
+) -> Result<Vec<TaskChange>, StoreError> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    let rows = fetch_many(connection, &MOVE, &sorted, |values, id| {
+        values.add(id.as_uuid()).add(now.as_micros());
+    });
+    let moved = tasks::read_changes(&rows.await?)?;
+    let mut moved: HashMap<TaskId, TaskChange> =
+        moved.into_iter().map(|change| (change.attempt.task_id, change)).collect();
+    Ok(ids.iter().filter_map(|id| moved.remove(id)).collect())
+}
+
+static UNDO: ManyRows = ManyRows::new(
+    2,
+    concat!(
+        "WITH given(id, attempt) AS (VALUES {rows})
+         UPDATE tasks SET status = 'pending', version = tasks.version + 1
+         FROM given WHERE tasks.id = given.id AND tasks.attempt = given.attempt AND tasks.status = 'queued'
+         RETURNING ",
+        change_columns!()
+    ),
+);
+
+/// Moves queued rows back to `pending`; tells each wish how many of its attempts moved.
+pub(super) async fn undo(
+    connection: &mut Connection,
+    wishes: &[Vec<Attempt>],
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<u64>, StoreError> {
+    let all: Vec<(usize, Attempt)> =
+        wishes.iter().enumerate().flat_map(|(wish, attempts)| attempts.iter().map(move |&one| (wish, one))).collect();
+    let mut counts = vec![0; wishes.len()];
+    for round in rounds(all.iter().map(|(_, attempt)| attempt.task_id)) {
+        let rows = fetch_many(connection, &UNDO, &round, |values, &index| {
+            values.add(all[index].1.task_id.as_uuid()).add(all[index].1.attempt);
+        });
+        let moved = tasks::read_changes(&rows.await?)?;
+        for index in round {
+            let (wish, attempt) = all[index];
+            counts[wish] += u64::from(moved.iter().any(|change| change.attempt == attempt));
+        }
+        changes.extend(moved);
+    }
+    Ok(counts)
+}

@@ -1,0 +1,246 @@
+//! The ports, implemented by the dialect's `Store`: reads on a connection of its own, writes through its lanes.
+
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use ortolan_domain::artifact::Artifact;
+use ortolan_domain::job::Attempt;
+use ortolan_domain::media::Media;
+use ortolan_domain::route::QueueName;
+use ortolan_domain::task::NewTask;
+use ortolan_domain::{KeyId, MediaId, Slot, Task, TaskId, TenantId, TenantSlug, Timestamp};
+
+use super::super::Store;
+use super::batch::Write;
+use super::dispatch::Dispatch;
+use super::runs::Heartbeat;
+use super::submit::Submit;
+use super::{artifacts, keys, lists, media, slots, steer, tenants, upkeep};
+use crate::{
+    CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord, LostLease,
+    MediaStore, NewKey, NewMediaOutcome, Page, QueueDepth, RetryOutcome, SlotRecord, SlotStore, StoreError, Submission,
+    TaskFilter, TaskStore, Tenant, TenantStore,
+};
+
+#[async_trait]
+impl TaskStore for Store {
+    async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
+        self.lanes.submits().ask(|answer| Write::Submit(Submit { task, idempotency }, answer)).await
+    }
+
+    async fn get(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
+        lists::get(&mut *self.read().await?, tenant, id).await
+    }
+
+    async fn list(&self, tenant: TenantId, filter: &TaskFilter, now: Timestamp) -> Result<Page<Task>, StoreError> {
+        lists::list(&mut *self.read().await?, tenant, filter, now).await
+    }
+
+    async fn artifacts(
+        &self,
+        tenant: TenantId,
+        id: TaskId,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Option<Page<Artifact>>, StoreError> {
+        artifacts::list(&mut *self.read().await?, tenant, id, limit, offset).await
+    }
+
+    async fn dispatch(
+        &self,
+        queue: QueueName,
+        limits: DispatchLimits,
+        now: Timestamp,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.lanes.dispatches().ask(|answer| Write::Dispatch(Dispatch { queue, limits, now }, answer)).await
+    }
+
+    async fn enqueue(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<EnqueueOutcome, StoreError> {
+        self.lanes.steers().single(move |to, changes| steer::enqueue(to, tenant, id, now, changes).boxed()).await
+    }
+
+    async fn undo_dispatch(&self, attempts: &[Attempt], _now: Timestamp) -> Result<u64, StoreError> {
+        let attempts = attempts.to_vec();
+        self.lanes.dispatches().ask(|answer| Write::Undo(attempts, answer)).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Option<Task>, StoreError> {
+        self.lanes.claims().ask(|answer| Write::Claim(claim, answer)).await
+    }
+
+    async fn heartbeat(
+        &self,
+        owner: &str,
+        held: &[(Attempt, Option<f64>)],
+        until: Timestamp,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let heartbeat = Heartbeat { owner: owner.to_owned(), held: held.to_vec(), until };
+        self.lanes.heartbeats().ask(|answer| Write::Heartbeat(heartbeat, answer)).await
+    }
+
+    async fn complete(&self, completion: Completion) -> Result<bool, StoreError> {
+        self.lanes.endings().ask(|answer| Write::Complete(completion, answer)).await
+    }
+
+    async fn fail(&self, failure: Failure) -> Result<bool, StoreError> {
+        self.lanes.endings().ask(|answer| Write::Fail(failure, answer)).await
+    }
+
+    async fn cancel(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<CancelOutcome, StoreError> {
+        self.lanes.steers().single(move |to, changes| steer::cancel(to, tenant, id, now, changes).boxed()).await
+    }
+
+    async fn retry(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<RetryOutcome, StoreError> {
+        self.lanes.steers().single(move |to, changes| steer::retry(to, tenant, id, now, changes).boxed()).await
+    }
+
+    async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<LostLease>, StoreError> {
+        let upkeep = self.lanes.upkeep();
+        upkeep.single(move |to, changes| upkeep::lose_leases(to, now, max_crashes, limit, changes).boxed()).await
+    }
+
+    async fn take_back_undelivered(
+        &self,
+        queued_before: Timestamp,
+        _now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let upkeep = self.lanes.upkeep();
+        upkeep.single(move |to, changes| upkeep::take_back_undelivered(to, queued_before, limit, changes).boxed()).await
+    }
+
+    async fn take_back_all(&self, now: Timestamp, max_crashes: i32) -> Result<u64, StoreError> {
+        let upkeep = self.lanes.upkeep();
+        upkeep.single(move |to, changes| upkeep::take_back_all(to, now, max_crashes, changes).boxed()).await
+    }
+
+    async fn expire(&self, now: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError> {
+        self.lanes.upkeep().single(move |to, changes| upkeep::expire(to, now, limit, changes).boxed()).await
+    }
+
+    async fn long_running(&self, started_before: Timestamp, limit: u32) -> Result<Vec<Task>, StoreError> {
+        upkeep::long_running(&mut *self.read().await?, started_before, limit).await
+    }
+
+    async fn delete_ended(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.lanes.upkeep().single(move |to, _| upkeep::delete_ended(to, ended_before, limit).boxed()).await
+    }
+
+    async fn forget_idempotency_keys(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.lanes.upkeep().single(move |to, _| keys::forget_expired(to, now, limit).boxed()).await
+    }
+
+    async fn depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
+        lists::depths(&mut *self.read().await?).await
+    }
+
+    async fn open_tasks(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        lists::open_tasks(&mut *self.read().await?, tenant).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        lists::ping(&mut *self.read().await?).await
+    }
+}
+
+#[async_trait]
+impl TenantStore for Store {
+    async fn create_tenant(&self, tenant: &Tenant) -> Result<(), StoreError> {
+        let tenant = tenant.clone();
+        self.lanes.steers().single(move |to, _| tenants::create(to, tenant.clone()).boxed()).await
+    }
+
+    async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        tenants::by_id(&mut *self.read().await?, id).await
+    }
+
+    async fn tenant_by_name(&self, name: &TenantSlug) -> Result<Option<Tenant>, StoreError> {
+        tenants::by_name(&mut *self.read().await?, name).await
+    }
+
+    async fn tenants(&self, limit: u32, offset: u64) -> Result<Page<Tenant>, StoreError> {
+        tenants::list(&mut *self.read().await?, limit, offset).await
+    }
+
+    async fn update_tenant(
+        &self,
+        id: TenantId,
+        display_name: Option<&str>,
+        disabled: Option<bool>,
+    ) -> Result<Option<Tenant>, StoreError> {
+        let display_name = display_name.map(str::to_owned);
+        self.lanes.steers().single(move |to, _| tenants::update(to, id, display_name.clone(), disabled).boxed()).await
+    }
+
+    async fn delete_tenant(&self, id: TenantId) -> Result<bool, StoreError> {
+        self.lanes.steers().single(move |to, _| tenants::delete(to, id).boxed()).await
+    }
+
+    async fn create_key(&self, key: &NewKey) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.lanes.steers().single(move |to, _| tenants::create_key(to, key.clone()).boxed()).await
+    }
+
+    async fn key_by_hash(&self, hash: &str) -> Result<Option<KeyRecord>, StoreError> {
+        tenants::key_by_hash(&mut *self.read().await?, hash).await
+    }
+
+    async fn keys(&self, tenant: Option<TenantId>, limit: u32, offset: u64) -> Result<Page<KeyRecord>, StoreError> {
+        tenants::keys(&mut *self.read().await?, tenant, limit, offset).await
+    }
+
+    async fn revoke_key(&self, tenant: Option<TenantId>, id: KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        self.lanes.steers().single(move |to, _| tenants::revoke_key(to, tenant, id, now).boxed()).await
+    }
+}
+
+#[async_trait]
+impl MediaStore for Store {
+    async fn create_media(
+        &self,
+        media: &Media,
+        idempotency: Option<Idempotency>,
+    ) -> Result<NewMediaOutcome, StoreError> {
+        let media = media.clone();
+        self.lanes.steers().single(move |to, _| media::create(to, media.clone(), idempotency.clone()).boxed()).await
+    }
+
+    async fn media(&self, tenant: TenantId, id: MediaId) -> Result<Option<Media>, StoreError> {
+        media::by_id(&mut *self.read().await?, tenant, id).await
+    }
+
+    async fn list_media(&self, tenant: TenantId, limit: u32, offset: u64) -> Result<Page<Media>, StoreError> {
+        media::list(&mut *self.read().await?, tenant, limit, offset).await
+    }
+
+    async fn delete_media(&self, tenant: TenantId, id: MediaId) -> Result<Option<Media>, StoreError> {
+        self.lanes.steers().single(move |to, _| media::delete(to, tenant, id).boxed()).await
+    }
+
+    async fn known_object_paths(&self, paths: &[String]) -> Result<Vec<String>, StoreError> {
+        media::known_object_paths(&mut *self.read().await?, paths).await
+    }
+}
+
+#[async_trait]
+impl SlotStore for Store {
+    async fn record_slot(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        sha256: &str,
+        size_bytes: u64,
+        now: Timestamp,
+    ) -> Result<SlotRecord, StoreError> {
+        let sha256 = sha256.to_owned();
+        let steers = self.lanes.steers();
+        steers.single(move |to, _| slots::record(to, tenant, slot, sha256.clone(), size_bytes, now).boxed()).await
+    }
+
+    async fn slots(&self, tenant: TenantId) -> Result<Vec<SlotRecord>, StoreError> {
+        slots::list(&mut *self.read().await?, tenant).await
+    }
+
+    async fn forget_slot(&self, tenant: TenantId, slot: Slot) -> Result<bool, StoreError> {
+        self.lanes.steers().single(move |to, _| slots::forget(to, tenant, slot).boxed()).await
+    }
+}

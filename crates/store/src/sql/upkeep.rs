@@ -1,0 +1,150 @@
+//! What the reconciler does: leases and deliveries that were lost, rows that expired, rows that are old.
+
+use ortolan_domain::job::Attempt;
+use ortolan_domain::{ErrorCode, Task, Timestamp};
+
+use super::binder::{Binder, execute, fetch};
+use super::tasks::{self, change_columns, task_columns};
+use super::{Connection, Row};
+use crate::{LostLease, StoreError, TaskChange};
+
+/// A row that was running counts as crashed, and fails when it has crashed `$2` times; one that was queued does not.
+macro_rules! take_back {
+    () => {
+        "UPDATE tasks SET version = version + 1, progress = NULL, lease_expires_at = NULL, deadline_at = NULL,
+            crashes = CASE WHEN status = 'running' THEN crashes + 1 ELSE crashes END,
+            status = CASE WHEN status = 'running' AND crashes + 1 >= $2 THEN 'failed' ELSE 'pending' END,
+            completed_at = CASE WHEN status = 'running' AND crashes + 1 >= $2 THEN $1 END,
+            error_code = CASE WHEN status = 'running' AND crashes + 1 >= $2 THEN $3 END,
+            error_detail = CASE WHEN status = 'running' AND crashes + 1 >= $2 THEN $4 END "
+    };
+}
+
+const LOSE_LEASES: &str = concat!(
+    take_back!(),
+    "WHERE status = 'running' AND id IN (
+        SELECT id FROM tasks WHERE status = 'running' AND lease_expires_at < $1 ORDER BY lease_expires_at LIMIT $5",
+    skip_locked!(),
+    ") RETURNING ",
+    change_columns!()
+);
+
+const TAKE_BACK_ALL: &str =
+    concat!(take_back!(), "WHERE status IN ('queued', 'running') RETURNING ", change_columns!());
+
+/// The values of `take_back`.
+fn taking_back(now: Timestamp, max_crashes: i32) -> Binder {
+    let detail = format!("its worker was lost {max_crashes} times while it ran this task");
+    let values = Binder::default().with(now.as_micros()).with(i64::from(max_crashes));
+    values.with(ErrorCode::Poison.as_str()).with(detail)
+}
+
+/// Takes back leases that ran out.
+pub(super) async fn lose_leases(
+    connection: &mut Connection,
+    now: Timestamp,
+    max_crashes: i32,
+    limit: u32,
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<LostLease>, StoreError> {
+    let values = taking_back(now, max_crashes).with(i64::from(limit));
+    let moved = hear(fetch(connection, LOSE_LEASES, values).await?, changes)?;
+    Ok(moved.into_iter().map(|change| LostLease { attempt: change.attempt, became: change.status }).collect())
+}
+
+/// Takes back every queued and running row; returns how many.
+pub(super) async fn take_back_all(
+    connection: &mut Connection,
+    now: Timestamp,
+    max_crashes: i32,
+    changes: &mut Vec<TaskChange>,
+) -> Result<u64, StoreError> {
+    Ok(hear(fetch(connection, TAKE_BACK_ALL, taking_back(now, max_crashes)).await?, changes)?.len() as u64)
+}
+
+const TAKE_BACK_UNDELIVERED: &str = concat!(
+    "UPDATE tasks SET status = 'pending', version = version + 1
+     WHERE status = 'queued' AND id IN (
+        SELECT id FROM tasks WHERE status = 'queued' AND queue IN ('gpu_jobs', 'cpu_jobs') AND queued_at < $1
+        ORDER BY queued_at LIMIT $2",
+    skip_locked!(),
+    ") RETURNING ",
+    change_columns!()
+);
+
+/// Takes back rows whose deliveries never arrived.
+pub(super) async fn take_back_undelivered(
+    connection: &mut Connection,
+    queued_before: Timestamp,
+    limit: u32,
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<Attempt>, StoreError> {
+    let values = Binder::default().with(queued_before.as_micros()).with(i64::from(limit));
+    attempts(fetch(connection, TAKE_BACK_UNDELIVERED, values).await?, changes)
+}
+
+const EXPIRE: &str = concat!(
+    "UPDATE tasks SET status = 'failed', version = version + 1, completed_at = $1, error_code = $2, error_detail = $3
+     WHERE status IN ('pending', 'queued') AND id IN (
+        SELECT id FROM tasks WHERE status IN ('pending', 'queued') AND expires_at IS NOT NULL AND expires_at <= $1
+            AND started_at IS NULL
+        ORDER BY expires_at LIMIT $4",
+    skip_locked!(),
+    ") RETURNING ",
+    change_columns!()
+);
+
+/// Fails rows that were not started before they expired.
+pub(super) async fn expire(
+    connection: &mut Connection,
+    now: Timestamp,
+    limit: u32,
+    changes: &mut Vec<TaskChange>,
+) -> Result<Vec<Attempt>, StoreError> {
+    let values = Binder::default().with(now.as_micros()).with(ErrorCode::Expired.as_str());
+    let values = values.with("it was not started before it expired").with(i64::from(limit));
+    attempts(fetch(connection, EXPIRE, values).await?, changes)
+}
+
+/// Takes note of the changes and gives them.
+fn hear(rows: Vec<Row>, changes: &mut Vec<TaskChange>) -> Result<Vec<TaskChange>, StoreError> {
+    let moved = tasks::read_changes(&rows)?;
+    changes.extend(moved.iter().cloned());
+    Ok(moved)
+}
+
+fn attempts(rows: Vec<Row>, changes: &mut Vec<TaskChange>) -> Result<Vec<Attempt>, StoreError> {
+    Ok(hear(rows, changes)?.into_iter().map(|change| change.attempt).collect())
+}
+
+const LONG_RUNNING: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    " FROM tasks WHERE tasks.status = 'running' AND tasks.started_at < $1 ORDER BY tasks.started_at LIMIT $2"
+);
+
+/// Running rows that started before `started_before`.
+pub(super) async fn long_running(
+    connection: &mut Connection,
+    started_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<Task>, StoreError> {
+    let values = Binder::default().with(started_before.as_micros()).with(i64::from(limit));
+    fetch(connection, LONG_RUNNING, values).await?.iter().map(tasks::read).collect()
+}
+
+const DELETE_ENDED: &str = concat!(
+    "DELETE FROM tasks WHERE completed_at IS NOT NULL AND id IN (
+        SELECT id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $1 ORDER BY completed_at LIMIT $2",
+    skip_locked!(),
+    ")"
+);
+
+/// Deletes rows that ended before `ended_before`, with their artifacts; returns how many.
+pub(super) async fn delete_ended(
+    connection: &mut Connection,
+    ended_before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    execute(connection, DELETE_ENDED, Binder::default().with(ended_before.as_micros()).with(i64::from(limit))).await
+}

@@ -1,0 +1,42 @@
+//! What SQLite says differently. Its write transactions begin `IMMEDIATE` and run one at a time, so rows need no locks.
+
+use crate::StoreError;
+
+pub(super) type Db = sqlx::Sqlite;
+pub(super) type Connection = sqlx::SqliteConnection;
+pub(super) type Row = sqlx::sqlite::SqliteRow;
+pub(super) type Arguments = sqlx::sqlite::SqliteArguments;
+
+/// Takes the write lock at once, so that no transaction has to give up half way.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Locks the chosen rows and leaves out those that another transaction has locked.
+macro_rules! skip_locked {
+    () => {
+        ""
+    };
+}
+
+/// Locks the rows of `tasks` that were read.
+macro_rules! for_update {
+    () => {
+        ""
+    };
+}
+
+/// The first `$3` pending rows of each tenant in `waiting` and each priority: an index range each.
+macro_rules! first_of_each_tenant {
+    () => {
+        "waiting CROSS JOIN priorities CROSS JOIN tasks AS first ON first.id IN (
+            SELECT id FROM tasks
+            WHERE status = 'pending' AND queue = $1 AND tenant_id = waiting.tenant_id
+                AND priority = priorities.priority AND run_at <= $2
+                AND (expires_at IS NULL OR expires_at > $2 OR started_at IS NOT NULL)
+            ORDER BY run_at, id LIMIT (SELECT free FROM room))"
+    };
+}
+
+/// Nothing to do: there is one writer.
+pub(super) async fn one_dispatcher(_: &mut Connection, _: &str) -> Result<(), StoreError> {
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! What a store promises, checked over both databases: SQLite in a temporary folder, PostgreSQL at
+//! `ORTOLAN_TEST_POSTGRES_URL`, where each test makes a database of its own.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod artifacts;
+mod dispatch;
+mod fixture;
+mod harness;
+mod lists;
+mod model;
+mod moves;
+mod races;
+mod restart;
+mod submit;
+mod tenants;
+mod upkeep;
+
+use harness::contract;
+
+contract! {
+    submit::a_new_task_is_pending_and_reads_back_whole,
+    submit::the_same_key_and_request_replay_the_task,
+    submit::the_same_key_with_another_request_is_a_conflict,
+    submit::a_key_is_free_again_when_it_expired_or_its_task_is_gone,
+    submit::keys_of_other_tenants_do_not_meet,
+    submit::many_at_once_with_one_key_make_one_task,
+    submit::a_bad_row_fails_alone,
+    moves::every_move_is_legal_or_changes_nothing,
+    moves::a_whole_life_counts_versions_and_tells_the_observer,
+    moves::a_stale_attempt_or_another_owner_changes_nothing,
+    moves::failures_are_counted_and_snoozes_are_not,
+    moves::a_users_retry_starts_afresh_and_attempts_keep_growing,
+    moves::cancel_tells_what_the_task_was,
+    moves::another_tenant_finds_nothing,
+    moves::a_heartbeat_extends_what_is_held_and_names_what_is_lost,
+    races::one_of_many_claims_wins,
+    races::cancel_and_complete_have_one_winner,
+    races::two_dispatchers_share_one_window,
+    races::mixed_load_keeps_every_invariant,
+    dispatch::tenants_take_turns,
+    dispatch::priority_then_age_decide_within_a_tenant,
+    dispatch::the_window_and_the_tenants_share_are_kept,
+    dispatch::what_is_in_flight_counts_against_its_tenant,
+    dispatch::rows_that_wait_or_expired_stay,
+    dispatch::undelivered_rows_come_back,
+    dispatch::enqueue_ignores_the_limits,
+    lists::filters_and_pages,
+    lists::sorts_put_those_that_never_ran_last,
+    lists::depths_and_open_tasks_count_what_has_not_ended,
+    artifacts::they_come_back_in_order_and_in_pages,
+    artifacts::a_completion_that_cannot_be_stored_changes_nothing,
+    artifacts::hundreds_are_stored_at_once,
+    upkeep::a_lost_lease_goes_back_and_is_poison_at_the_limit,
+    upkeep::take_back_all_counts_only_what_ran,
+    upkeep::late_deliveries_are_taken_back_in_batches,
+    upkeep::what_was_not_started_in_time_expires,
+    upkeep::old_tasks_go_with_their_artifacts,
+    upkeep::long_runs_are_listed,
+    tenants::a_name_is_taken_once_and_changes_are_kept,
+    tenants::a_deleted_tenant_takes_its_rows_along,
+    tenants::keys_are_found_by_hash_and_revoked_once,
+    tenants::operators_keys_belong_to_no_tenant,
+    tenants::media_are_stored_once_listed_and_deleted,
+    tenants::media_keys_replay,
+    tenants::slots_count_their_uploads,
+    restart::migrations_run_twice,
+    restart::a_newer_database_is_refused,
+    restart::what_was_acknowledged_survives_a_crash,
+    restart::a_closed_store_says_so,
+}

@@ -1,0 +1,123 @@
+//! Measures a running Ortolan over HTTP, beside floors taken in the same rounds: what bare HTTP, the disk and the bare ONNX Runtime
+//! do on this machine in these minutes. Read the ratios; absolute figures change with the machine and with what else it does.
+
+mod cells;
+mod client;
+mod cpu;
+mod floors;
+mod http;
+mod load;
+mod report;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use cells::{Bench, Cell};
+use report::Report;
+
+const USAGE: &str = "usage: ./dev bench [tasks] [--rounds N] [--seconds N] [--under-way N] [--quick]
+  tasks        no-op and detection tasks through the whole embedded profile (the default)
+  --rounds     rounds, each of which takes every cell once (3)
+  --seconds    how long a cell is measured in a round (5)
+  --under-way  tasks under way at once in the throughput cells (64)
+  --quick      two rounds of two seconds";
+
+/// What to measure, for how long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    rounds: u32,
+    cell: Duration,
+    under_way: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
+    }
+}
+
+/// Runs the benches that the arguments name and prints a table.
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = Settings::parse(arguments)?;
+    let binary = ortolan_beside_this_program()?;
+    // On the disk that holds the build, as a user's data would be: a temporary folder in memory would make syncing free.
+    let folder =
+        tempfile::Builder::new().prefix("bench-").tempdir_in(binary.parent().context("the binary has no folder")?)?;
+    let bench = Bench::start(&binary, folder.path(), settings.clone())?;
+    let mut report = Report::new(settings.under_way);
+    for round in 1..=settings.rounds {
+        for cell in Cell::ALL {
+            eprintln!("round {round} of {}: {}", settings.rounds, cell.title());
+            report.add(cell, bench.measure(cell));
+        }
+    }
+    bench.stop()?;
+    print!("{report}");
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Settings {
+    fn parse(arguments: &[String]) -> Result<Self> {
+        let mut settings = Self::default();
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let mut number = || -> Result<u32> {
+                let value = rest.next().with_context(|| format!("{argument} needs a number"))?;
+                value
+                    .parse()
+                    .ok()
+                    .filter(|number| *number > 0)
+                    .with_context(|| format!("{argument} {value}: not a number above 0"))
+            };
+            match argument.as_str() {
+                "tasks" => {}
+                "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
+                "--rounds" => settings.rounds = number()?,
+                "--seconds" => settings.cell = Duration::from_secs(number()?.into()),
+                "--under-way" => settings.under_way = number()? as usize,
+                other => bail!("unknown argument {other}\n{USAGE}"),
+            }
+        }
+        Ok(settings)
+    }
+}
+
+fn ortolan_beside_this_program() -> Result<PathBuf> {
+    let binary = std::env::current_exe()?.with_file_name("ortolan");
+    if !Path::new(&binary).is_file() {
+        bail!("there is no {}: cargo build --release -p ortolan", binary.display());
+    }
+    Ok(binary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Settings> {
+        Settings::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn arguments_are_read_in_order() -> Result<()> {
+        assert_eq!(parse("")?, Settings::default());
+        let settings = parse("tasks --quick --under-way 8")?;
+        assert_eq!(settings, Settings { rounds: 2, cell: Duration::from_secs(2), under_way: 8 });
+        Ok(())
+    }
+
+    #[test]
+    fn wrong_arguments_are_refused() {
+        for line in ["--rounds", "--rounds 0", "--seconds x", "models"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The cells: one kind of work each, measured once in every round.
+
+use std::cell::Cell as Slot;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::client::{Client, Tenant};
+use super::load::{Count, closed_loop};
+use super::server::Server;
+use super::{Settings, cpu, floors};
+
+const MODEL: &str = "fixtures/models/shapes_det_160.onnx";
+const PICTURE: &str = "fixtures/images/shapes_b.jpg";
+/// Enough to keep every device permit busy and the next pictures decoded.
+const DETECTIONS_UNDER_WAY: usize = 16;
+/// The default of `ml.gpu_concurrency`.
+const PERMITS: usize = 2;
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cell {
+    /// Requests that do nothing.
+    Http,
+    /// A page written and synced.
+    Disk,
+    /// No-op tasks whose submission is answered at their end.
+    NoopWaiting,
+    /// No-op tasks whose state is asked for.
+    NoopPolling,
+    /// No-op tasks, one at a time, in an idle server.
+    NoopIdle,
+    /// ONNX Runtime without a server, on one thread.
+    RawLoop,
+    /// As many of those as the device has permits.
+    RawLoops,
+    /// Detection tasks on one picture.
+    Detection,
+}
+
+/// What one measurement of a cell gave.
+#[derive(Debug, Default)]
+pub struct Sample {
+    /// Good ones a second.
+    pub per_s: f64,
+    /// How long each took, in seconds; empty for floors that are loops.
+    pub latencies_s: Vec<f64>,
+    /// Processor seconds a second of the server with its runners.
+    pub server_cores: f64,
+    /// Processor seconds a second of the load generator.
+    pub load_cores: f64,
+    /// Processor seconds a second of everything on the machine.
+    pub machine_cores: f64,
+    /// How many went wrong.
+    pub errors: u64,
+    /// What was wrong with the first of them.
+    pub first_error: Option<String>,
+}
+
+impl Cell {
+    /// In the order of measuring: each beside its floor.
+    pub const ALL: [Self; 8] = [
+        Self::Http,
+        Self::Disk,
+        Self::NoopWaiting,
+        Self::NoopPolling,
+        Self::NoopIdle,
+        Self::RawLoop,
+        Self::RawLoops,
+        Self::Detection,
+    ];
+
+    /// What the table calls it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP alone",
+            Self::Disk => "disk sync",
+            Self::NoopWaiting => "no-op tasks, waiting",
+            Self::NoopPolling => "no-op tasks, polling",
+            Self::NoopIdle => "no-op tasks, one at a time",
+            Self::RawLoop => "raw loop",
+            Self::RawLoops => "raw loops, 2 at once",
+            Self::Detection => "detection tasks",
+        }
+    }
+
+    /// The cells whose figures are its limits, the nearest first.
+    pub fn floors(self) -> &'static [Self] {
+        match self {
+            Self::NoopWaiting | Self::NoopPolling => &[Self::Http, Self::Disk],
+            Self::Detection => &[Self::RawLoops, Self::RawLoop],
+            Self::Http | Self::Disk | Self::NoopIdle | Self::RawLoop | Self::RawLoops => &[],
+        }
+    }
+}
+
+/// A started server with a tenant that is ready for every cell.
+#[derive(Debug)]
+pub struct Bench {
+    binary: PathBuf,
+    folder: PathBuf,
+    settings: Settings,
+    server: Server,
+    tenant: Tenant,
+    noop: Vec<u8>,
+    detection: Vec<u8>,
+}
+
+impl Bench {
+    /// Starts the server in the folder, makes the tenant and gives it its model and its picture.
+    pub fn start(binary: &Path, folder: &Path, settings: Settings) -> Result<Self> {
+        let server = Server::start(binary, folder)?;
+        let tenant = Tenant::create(server.address)?;
+        tenant.put_slot("detect", &std::fs::read(MODEL).context(MODEL)?)?;
+        let media_id = tenant.upload("image/jpeg", &std::fs::read(PICTURE).context(PICTURE)?)?;
+        let noop = json!({"task_type": "noop", "config": {}}).to_string().into_bytes();
+        let detection =
+            json!({"task_type": "object_detection", "media_id": media_id, "config": {}}).to_string().into_bytes();
+        // The first of each kind loads the model, and shows whether there is anything to measure.
+        tenant.client().task_by_waiting(&noop)?;
+        tenant.client().task_by_waiting(&detection)?;
+        Ok(Self { binary: binary.to_owned(), folder: folder.to_owned(), settings, server, tenant, noop, detection })
+    }
+
+    /// Measures the cell once.
+    pub fn measure(&self, cell: Cell) -> Result<Sample> {
+        match cell {
+            Cell::Http => Ok(self.load(self.settings.under_way, Client::get_health)),
+            Cell::Disk => floors::disk_syncs_per_s(&self.folder, Duration::from_secs(1)).map(Sample::of_loop),
+            Cell::NoopWaiting => Ok(self.load(self.settings.under_way, |client| client.task_by_waiting(&self.noop))),
+            Cell::NoopPolling => Ok(self.load(self.settings.under_way, |client| client.task_by_polling(&self.noop))),
+            Cell::NoopIdle => self.one_at_a_time(),
+            Cell::RawLoop => self.raw_loops(1),
+            Cell::RawLoops => self.raw_loops(PERMITS),
+            Cell::Detection => Ok(self.load(DETECTIONS_UNDER_WAY, |client| client.task_by_waiting(&self.detection))),
+        }
+    }
+
+    /// Stops the server.
+    pub fn stop(self) -> Result<()> {
+        self.server.stop()
+    }
+
+    fn load(&self, threads: usize, work: impl Fn(&mut Client) -> Result<()> + Sync) -> Sample {
+        let make = || {
+            let mut client = self.tenant.client();
+            let work = &work;
+            move || work(&mut client)
+        };
+        let [before, after] = [const { Slot::new([0.0; 3]) }; 2];
+        let now = || [cpu::tree_s(self.server.pid()), cpu::own_s(), cpu::machine_s()];
+        let count = closed_loop(threads, self.settings.cell, make, || before.set(now()), || after.set(now()));
+        let length_s = self.settings.cell.as_secs_f64();
+        let cores = |which: usize| (after.get()[which] - before.get()[which]) / length_s;
+        Sample {
+            per_s: count.latencies_s.len() as f64 / length_s,
+            server_cores: cores(0),
+            load_cores: cores(1),
+            machine_cores: cores(2),
+            ..Sample::from(count)
+        }
+    }
+
+    fn raw_loops(&self, at_once: usize) -> Result<Sample> {
+        floors::raw_runs_per_s(&self.binary, Path::new(MODEL), at_once, self.settings.cell).map(Sample::of_loop)
+    }
+
+    /// One task after the other with pauses of no fixed rhythm, lest they fall in step with a timer of the server's.
+    fn one_at_a_time(&self) -> Result<Sample> {
+        let mut client = self.tenant.client();
+        let mut latencies_s = Vec::new();
+        let start = Instant::now();
+        while start.elapsed() < self.settings.cell || latencies_s.is_empty() {
+            std::thread::sleep(Duration::from_micros(3_000 + (latencies_s.len() as u64 * 7_919) % 9_000));
+            let submitted = Instant::now();
+            client.task_by_waiting(&self.noop)?;
+            latencies_s.push(submitted.elapsed().as_secs_f64());
+        }
+        if latencies_s.len() < 10 {
+            bail!("only {} tasks ended", latencies_s.len());
+        }
+        Ok(Sample { latencies_s, ..Sample::default() })
+    }
+}
+
+impl Sample {
+    fn of_loop(per_s: f64) -> Self {
+        Self { per_s, ..Self::default() }
+    }
+}
+
+impl From<Count> for Sample {
+    fn from(count: Count) -> Self {
+        Self { latencies_s: count.latencies_s, errors: count.errors, first_error: count.first_error, ..Self::default() }
+    }
+}
