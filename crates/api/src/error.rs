@@ -39,7 +39,7 @@ impl ApiError {
 
     /// A parameter or header that cannot be read, or is out of range, where that is a 400.
     pub fn parameter(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        let field = FieldError::new(name, shorten(&reason.into()));
+        let field = FieldError::new(shorten(&name.into()), shorten(&reason.into()));
         let mut error = Self::new(ErrorCode::MalformedRequest, field.to_string());
         error.fields.push(field);
         error
@@ -67,9 +67,10 @@ impl ApiError {
         Self::new(ErrorCode::Unavailable, format!("{what} is not available"))
     }
 
-    /// A range that begins behind the end of `size_bytes` bytes (HTTP 416, which is this parameter's own status).
+    /// A range that begins behind the end of `size_bytes` bytes.
     pub fn unsatisfiable_range(size_bytes: u64) -> Self {
-        let mut error = Self::parameter("Range", format!("begins behind the end of {size_bytes} bytes"));
+        let detail = format!("Range begins behind the end of {size_bytes} bytes");
+        let mut error = Self::new(ErrorCode::RangeNotSatisfiable, detail);
         error.unsatisfiable_size = Some(size_bytes);
         error
     }
@@ -86,9 +87,6 @@ impl ApiError {
     }
 
     fn status(&self) -> StatusCode {
-        if self.unsatisfiable_size.is_some() {
-            return StatusCode::RANGE_NOT_SATISFIABLE;
-        }
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
@@ -129,7 +127,7 @@ impl IntoResponse for ApiError {
 
 impl From<FieldError> for ApiError {
     fn from(field: FieldError) -> Self {
-        let field = FieldError { reason: shorten(&field.reason), ..field };
+        let field = FieldError::new(shorten(&field.field), shorten(&field.reason));
         let mut error = Self::new(ErrorCode::Invalid, field.to_string());
         error.fields.push(field);
         error

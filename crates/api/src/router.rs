@@ -26,8 +26,9 @@ pub fn router(state: ApiState, service: Router) -> Router {
             ApiError::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title())
         })
         .with_state(state.clone())
-        .merge(service)
         .layer(from_fn_with_state(state.clone(), guard))
+        // Not behind the guard: a busy service is still alive.
+        .merge(service)
         .layer(cors)
         .layer(from_fn_with_state(state, edge))
 }

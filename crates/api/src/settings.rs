@@ -58,7 +58,7 @@ impl Default for ApiSettings {
             upload_idle_timeout: Duration::from_secs(30),
             max_uploads: 64,
             max_requests: 4096,
-            max_watchers: 4096,
+            max_watchers: 2048,
             max_wait: Duration::from_secs(30),
             watch_interval: Duration::from_secs(2),
             open_tasks_per_tenant: 100_000,

@@ -62,6 +62,8 @@ codes! {
     TooLarge = "too_large", 413, "Too large", false;
     /// A kind of content that is not taken.
     UnsupportedMedia = "unsupported_media_type", 415, "This kind of content is not taken", false;
+    /// The bytes asked for are not there.
+    RangeNotSatisfiable = "range_not_satisfiable", 416, "There are no such bytes", false;
     /// A field is missing, unknown or out of range.
     Invalid = "invalid_field", 422, "A field is not valid", false;
     /// The bytes are of a known kind but broken.

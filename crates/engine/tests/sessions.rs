@@ -58,7 +58,7 @@ fn numbers_go_in_and_come_out() {
 fn bytes_at_an_odd_address_are_read_too() {
     let mut identity = load("models/identity.onnx");
     let values = [1f32, 2.0, 3.0, 4.0];
-    let mut memory = vec![0u8; 17];
+    let mut memory = [0u8; 17];
     let odd = 1 - memory.as_ptr().addr() % 2;
     memory[odd..odd + 16].copy_from_slice(bytemuck::cast_slice(&values));
     let view = TensorView { element: ElementType::F32, dims: &[1, 4], bytes: &memory[odd..odd + 16] };

@@ -6,14 +6,16 @@
 mod choice;
 mod service;
 
+use std::convert::Infallible;
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use ortolan_service::config::Secret;
 
 pub use choice::one_of;
 pub(crate) use choice::{json_object, share};
 pub use service::{RawLoopArgs, ServiceArgs, UpArgs};
-
-use std::path::PathBuf;
 
 use crate::commands::keys::KeysCommand;
 use crate::commands::pictures::{ClassifyArgs, FindArgs};
@@ -65,10 +67,11 @@ pub struct GlobalArgs {
         global = true,
         env = "ORTOLAN_KEY",
         hide_env_values = true,
+        value_parser = secret,
         value_name = "KEY",
         help_heading = "Connection"
     )]
-    pub key: Option<String>,
+    pub key: Option<Secret<String>>,
 
     /// Tenant to act for, with an operator's key
     #[arg(long, global = true, env = "ORTOLAN_TENANT", value_name = "NAME", help_heading = "Connection")]
@@ -85,6 +88,10 @@ pub struct GlobalArgs {
     /// Print results and errors only: no progress, no hints
     #[arg(long, short, global = true, help_heading = "Output")]
     pub quiet: bool,
+}
+
+fn secret(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::from(text.to_owned()))
 }
 
 /// Every command.
@@ -205,10 +212,17 @@ mod tests {
             "ortolan segment a.jpg -q",
             "ortolan classify a.jpg --top-k 3",
             "ortolan completions zsh",
-            "ortolan raw-loop --model m.onnx --seconds 2.5 --slot segment --image a.jpg",
+            "ortolan raw-loop --model m.onnx --seconds 2.5",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());
         }
+    }
+
+    #[test]
+    fn a_key_is_not_shown_by_accident() {
+        let cli = parse("ortolan --key hunter2 tasks list").unwrap();
+        assert!(!format!("{cli:?}").contains("hunter2"));
+        assert_eq!(cli.global.key.unwrap().expose(), "hunter2");
     }
 
     #[test]

@@ -43,7 +43,6 @@ pub struct DemoOptions {
 }
 
 /// What the demo came to.
-#[derive(Debug, Clone)]
 pub struct DemoOutcome {
     /// The demo tenant's key, as kept in the data folder; `None` where the server answers without one.
     pub key: Option<String>,
@@ -84,7 +83,8 @@ pub async fn run_demo(url: &str, operator_key: Option<&str>, options: &DemoOptio
     let found = findings(&client.artifacts(task.task_id, usize::MAX).await?);
     work.step("drawing");
     draw(picture, found.clone(), options.out.clone()).await?;
-    work.end(&format!("{} found", found.len()));
+    work.step(&format!("{} found", found.len()));
+    drop(work);
     let times = DemoTimes {
         upload,
         queue_ms: task.queue_time_ms,

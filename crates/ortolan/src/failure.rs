@@ -110,9 +110,15 @@ impl Failure {
     /// For people: what happened, its causes, the fields that are wrong, what to do.
     pub fn to_text(&self) -> String {
         let mut lines = vec![format!("error: {}", printable(&self.to_string()))];
-        lines.extend(self.causes().iter().map(|cause| format!("  because {}", printable(cause))));
+        let causes = self.causes();
+        // Of a connection that failed, only the last cause says something to people.
+        let first = if self.is_unreachable() { causes.len().saturating_sub(1) } else { 0 };
+        lines.extend(causes.iter().skip(first).map(|cause| format!("  because {}", printable(cause))));
         if let Self::Client(error) = self {
-            lines.extend(error.fields().iter().map(|field| format!("  {}", printable(&field.to_string()))));
+            let fields = error.fields().iter().map(|field| format!("  {}", printable(&field.to_string())));
+            // One field's reason may be all that the message says.
+            let told = lines[0].clone();
+            lines.extend(fields.filter(|field| !told.contains(field.trim_start())));
             lines.extend(error.request_id().map(|id| format!("  request {}", printable(id))));
             lines.extend(error.hint().map(|hint| format!("hint: {hint}")));
         }
@@ -131,6 +137,10 @@ impl Failure {
             "request_id": client.and_then(ClientError::request_id),
         }})
         .to_string()
+    }
+
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Unreachable { .. }))
     }
 
     fn causes(&self) -> Vec<String> {

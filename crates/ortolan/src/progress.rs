@@ -20,13 +20,12 @@ pub struct Board {
     bars: Option<MultiProgress>,
 }
 
-/// The progress of one piece of work.
-#[derive(Clone)]
+/// The progress of one piece of work. Its bar goes away with it, and its last words stay.
 pub struct Work {
     board: Board,
     title: String,
     bar: ProgressBar,
-    last: Arc<Mutex<String>>,
+    last: Mutex<String>,
 }
 
 impl Board {
@@ -47,15 +46,7 @@ impl Board {
         if self.bars.is_some() {
             bar.enable_steady_tick(TICK);
         }
-        Work { board: self.clone(), title, bar, last: Arc::default() }
-    }
-
-    /// Says something above the bars, unless told to be quiet.
-    pub fn note(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => bars.suspend(|| self.terminal.note(text)),
-            None => self.terminal.note(text),
-        }
+        Work { board: self.clone(), title, bar, last: Mutex::default() }
     }
 }
 
@@ -91,11 +82,15 @@ impl Work {
             self.board.terminal.note(&format!("{}: {text}", self.title));
         }
     }
+}
 
-    /// Leaves the last word on the screen.
-    pub fn end(&self, text: &str) {
-        self.step(text);
-        self.bar.abandon();
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bars) = self.board.bars.as_ref().filter(|_| !last.is_empty()) {
+            bars.suspend(|| self.board.terminal.note(&format!("{}: {last}", self.title)));
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use apalis_core::backend::memory::{MemorySink, MemoryStorage, MemoryStorageError};
-use apalis_core::task::Task;
-use apalis_core::task::builder::TaskBuilder;
-use apalis_core::task::task_id::TaskId;
+use apalis::prelude::Task;
+use apalis::prelude::TaskBuilder;
+use apalis::prelude::TaskId;
+use apalis::prelude::{MemorySink, MemoryStorage, MemoryStorageError};
 use futures::{Sink, StreamExt, stream};
 use tokio::sync::Notify;
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use apalis_core::backend::codec::Codec;
+use apalis::prelude::Codec;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

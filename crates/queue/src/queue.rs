@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use apalis_core::worker::builder::WorkerBuilder;
-use apalis_core::worker::context::WorkerContext;
+use apalis::prelude::WorkerBuilder;
+use apalis::prelude::WorkerContext;
 use ortolan_domain::route::QueueName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -3,8 +3,8 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use apalis_core::error::WorkerError;
-use apalis_core::worker::context::WorkerContext;
+use apalis::prelude::WorkerContext;
+use apalis::prelude::WorkerError;
 use futures::FutureExt;
 use ortolan_domain::route::QueueName;
 use tokio_util::sync::CancellationToken;

@@ -65,18 +65,14 @@ impl Steps {
     fn print(&mut self) {
         for (name, times) in Self::NAMES.iter().zip(&mut self.0) {
             times.sort_unstable();
-            let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default().as_secs_f64() * 1e3;
+            let at =
+                |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default().as_secs_f64() * 1e3;
             println!("{name:>9}: p50 {:7.3} ms  p90 {:7.3} ms  p99 {:7.3} ms", at(50), at(90), at(99));
         }
     }
 }
 
-async fn one_cycle(
-    stores: &Stores,
-    tenant: &Tenant,
-    deliveries: &Deliveries,
-    steps: &mut Steps,
-) -> anyhow::Result<()> {
+async fn one_cycle(stores: &Stores, tenant: &Tenant, deliveries: &Deliveries, steps: &mut Steps) -> anyhow::Result<()> {
     let begin = Instant::now();
     let mut last = begin;
     let mut step = |at: usize, since: &mut Instant| {
@@ -91,7 +87,8 @@ async fn one_cycle(
     let fence = Fence { attempt: expected.await?, owner: "worker-1".to_owned() };
     step(1, &mut last);
     let (run_id, now) = (RunId::generate(), SystemClock.now());
-    let claim = Claim { fence: fence.clone(), run_id, now, lease: Duration::from_secs(15), limit: Duration::from_secs(60) };
+    let claim =
+        Claim { fence: fence.clone(), run_id, now, lease: Duration::from_secs(15), limit: Duration::from_secs(60) };
     stores.tasks.claim(claim).await?.context("the claim was refused")?;
     step(2, &mut last);
     let completion = Completion { fence, now: SystemClock.now(), artifacts: Vec::new(), inference_time_ms: Some(1.0) };

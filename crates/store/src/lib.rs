@@ -39,4 +39,3 @@ pub struct Page<T> {
     /// How many rows there are in all.
     pub total: u64,
 }
-

@@ -5,9 +5,13 @@
 //!
 //! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
 
+mod cluster;
 pub mod fixtures;
+mod operator;
 mod server;
 mod tenant;
 
+pub use cluster::Cluster;
+pub use operator::Operator;
 pub use server::{Server, ServerOptions};
 pub use tenant::{Answer, Tenant};

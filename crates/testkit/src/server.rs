@@ -8,10 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::Client;
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::operator::{self, Operator};
 use crate::tenant::Tenant;
+
+/// A port that nothing listens on at the moment.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
 
 /// How a server is started.
 #[derive(Debug, Clone)]
@@ -48,12 +53,9 @@ pub struct Server {
 impl Server {
     /// Starts a server and waits until it is ready.
     pub async fn start(options: ServerOptions) -> Result<Self> {
-        // A second installation in the same process is refused, and that is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::Builder::new().prefix("ortolan-test-").tempdir()?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let operator_key = format!("{}{}", uuid::Uuid::now_v7().simple(), uuid::Uuid::now_v7().simple());
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(120)).build()?;
+        let port = free_port()?;
+        let (operator_key, client) = (operator::random_key(), operator::client()?);
         let mut server = Self { options, folder, port, operator_key, child: None, client };
         server.restart().await?;
         Ok(server)
@@ -142,21 +144,14 @@ impl Server {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// Makes a tenant and a key with all of a tenant's scopes.
-    pub async fn tenant(&self, name: &str) -> Result<Tenant> {
-        let tenant = self.operator("/api/v1/tenants", json!({"name": name})).await?;
-        let id = tenant["id"].as_str().context("the tenant has no id")?;
-        let scopes = json!({"name": "test", "scopes": ["read", "write", "admin"]});
-        let key = self.operator(&format!("/api/v1/tenants/{id}/keys"), scopes).await?;
-        let key = key["key"].as_str().context("the key is not shown")?.to_owned();
-        Ok(Tenant::new(self.client.clone(), self.url(""), name.to_owned(), key))
+    /// The operator of this server.
+    pub fn operator(&self) -> Operator {
+        Operator::new(self.client.clone(), self.url(""), self.operator_key.clone())
     }
 
-    /// Posts as the operator and expects 201.
-    pub async fn operator(&self, path: &str, body: Value) -> Result<Value> {
-        let answer = self.client.post(self.url(path)).bearer_auth(&self.operator_key).json(&body).send().await?;
-        ensure!(answer.status() == 201, "{path}: {} {}", answer.status(), answer.text().await?);
-        Ok(answer.json().await?)
+    /// Makes a tenant and a key with all of a tenant's scopes.
+    pub async fn tenant(&self, name: &str) -> Result<Tenant> {
+        self.operator().tenant(name).await
     }
 
     fn log_path(&self) -> PathBuf {

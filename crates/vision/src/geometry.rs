@@ -1,10 +1,7 @@
 //! Where a picture lies in a model's input, and the way back.
 
-use serde::{Deserialize, Serialize};
-
 /// Width and height in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Width.
     pub width: u32,
@@ -13,8 +10,7 @@ pub struct Size {
 }
 
 /// How a picture was fitted into the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     /// Resized as a whole, the rest padded.
     Letterbox(Letterbox),
@@ -23,8 +19,7 @@ pub enum Framing {
 }
 
 /// The numbers of a letterbox: the resized picture inside the padded input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Letterbox {
     /// The upright original.
     pub original: Size,
@@ -120,7 +115,7 @@ mod tests {
             prop_assert!(full.resized.width == target.width || full.resized.height == target.height);
             let shrunk = Letterbox::fit(size(width, height), target, Some(stride));
             prop_assert_eq!(shrunk.resized, full.resized);
-            prop_assert!(shrunk.input.width % stride == 0 && shrunk.input.height % stride == 0);
+            prop_assert!(shrunk.input.width.is_multiple_of(stride) && shrunk.input.height.is_multiple_of(stride));
             prop_assert!(shrunk.input.width - shrunk.resized.width < stride && shrunk.input.height - shrunk.resized.height < stride);
         }
     }

@@ -199,7 +199,7 @@ fn numbers_that_are_none_never_come_out() {
 fn boxes_as_large_as_floats_get_are_cut_to_the_picture() {
     let data = columns_first(&[&row(&[3e38, 80.0, 3e38, 3e38], &[0.9, 0.0, 0.0])]);
     let found = detections("shapes_det_160.onnx", &[(&[1, 7, 1], &data)], &VisionOptions::default());
-    let json = serde_json::to_value(&found[0].bounding_box).unwrap();
+    let json = serde_json::to_value(found[0].bounding_box).unwrap();
     assert_eq!(json, json!({"x": 320.0, "y": 0.0, "width": 0.0, "height": 160.0}));
 }
 

@@ -42,7 +42,16 @@ pub fn parse_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ApiError
         refusal(if path == "." { "body".to_owned() } else { path }, error.inner())
     })?;
     json.end().map_err(|error| refusal("body".to_owned(), &error))?;
+    require_object("body", bytes)?;
     Ok(value)
+}
+
+/// Refuses JSON that is no object: a list would be taken for an object's fields in their order.
+pub fn require_object(field: &str, json: &[u8]) -> Result<(), FieldError> {
+    match json.trim_ascii_start().first() {
+        Some(b'{') => Ok(()),
+        _ => Err(FieldError::new(field, "must be an object")),
+    }
 }
 
 fn refusal(field: String, error: &serde_json::Error) -> ApiError {
@@ -72,7 +81,8 @@ mod tests {
         for bad in [&b""[..], b"{", b"nope", b"{\"count\":1} x", b"{\"count\": \"\xff\"}", b"\xff"] {
             assert_eq!(parse_json::<Thing>(bad).unwrap_err().code(), ErrorCode::MalformedRequest, "{bad:?}");
         }
-        for bad in [r#"{"count":-1}"#, r#"{"count":1,"zzz":2}"#, "{}", "[]", "null", r#"{"count":1,"count":2}"#] {
+        for bad in [r#"{"count":-1}"#, r#"{"count":1,"zzz":2}"#, "{}", "[]", "[1]", "null", r#"{"count":1,"count":2}"#]
+        {
             assert_eq!(parse_json::<Thing>(bad.as_bytes()).unwrap_err().code(), ErrorCode::Invalid, "{bad:?}");
         }
     }

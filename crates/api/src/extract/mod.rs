@@ -9,7 +9,7 @@ mod query;
 
 pub use body::read_limited;
 pub use idempotency::IdempotencyKey;
-pub use json::{JsonBody, parse_json, require_json};
+pub use json::{JsonBody, parse_json, require_json, require_object};
 pub use path::{IdPath, SlotPath};
 pub use prefer::PreferWait;
 pub use query::{PageQuery, PageWish, Query};

@@ -13,7 +13,7 @@ use crate::auth::secret::SecretKey;
 use crate::auth::{Admin, Caller, OptionalTenant};
 use crate::error::ApiError;
 use crate::extract::{IdPath, JsonBody};
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 use crate::tenants::check_label;
 
@@ -26,8 +26,8 @@ pub struct KeyWish {
     /// A name for people.
     #[schema(min_length = 1, max_length = 100)]
     name: String,
-    /// What it may do: `read`, `write`, `admin`; at least one of them.
-    #[schema(value_type = Vec<String>, min_items = 1)]
+    /// What it may do; at least one of `read`, `write` and `admin`.
+    #[schema(value_type = Vec<words::Scope>, min_items = 1)]
     scopes: Scopes,
 }
 
@@ -40,7 +40,7 @@ pub struct CreatedKey {
     /// A name for people.
     name: String,
     /// What it may do.
-    #[schema(value_type = Vec<String>)]
+    #[schema(value_type = Vec<words::Scope>)]
     scopes: Scopes,
     /// The key itself. It is shown this once and kept nowhere.
     key: String,

@@ -5,6 +5,8 @@ use ortolan_store::KeyRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::openapi::words;
+
 /// A key, without the key itself.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Key)]
@@ -14,8 +16,8 @@ pub struct KeyView {
     pub id: KeyId,
     /// A name for people.
     pub name: String,
-    /// What it may do: `read`, `write`, `admin`.
-    #[schema(value_type = Vec<String>)]
+    /// What it may do.
+    #[schema(value_type = Vec<words::Scope>)]
     pub scopes: Scopes,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::AnyCaller;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::tenants::TenantView;
 
 refusals!(MeRefusals:);
@@ -16,8 +16,8 @@ refusals!(MeRefusals:);
 pub struct Me {
     /// The key that was shown; `null` in the mode without keys.
     key: Option<MyKey>,
-    /// What it may do: `read`, `write`, `admin`, `operator`.
-    #[schema(value_type = Vec<String>)]
+    /// What it may do.
+    #[schema(value_type = Vec<words::Scope>)]
     scopes: Scopes,
     /// The tenant that requests act for; `null` for an operator who named none.
     tenant: Option<TenantView>,

@@ -36,8 +36,10 @@ pub fn keep_rest(request: &mut Request, settings: &ApiSettings) -> Option<Rest> 
         return None;
     }
     let (back, unread) = oneshot::channel();
+    // A client that asks before it sends has nothing to finish until it is told to go on, which reading would do.
+    let is_sending = !request.headers().contains_key(header::EXPECT);
     let body = std::mem::take(request.body_mut()).into_data_stream();
-    *request.body_mut() = Body::from_stream(Lent { body: Some(body), back: Some(back) });
+    *request.body_mut() = Body::from_stream(Lent { body: Some(body), back: Some(back), is_sending });
     Some(Rest { unread, max_bytes: settings.max_media_bytes.max(settings.max_model_bytes) })
 }
 
@@ -67,12 +69,14 @@ async fn discard(mut unread: BodyDataStream, max_bytes: u64) {
 struct Lent {
     body: Option<BodyDataStream>,
     back: Option<oneshot::Sender<BodyDataStream>>,
+    is_sending: bool,
 }
 
 impl Stream for Lent {
     type Item = Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.is_sending = true;
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let polled = body.poll_next_unpin(context);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
@@ -84,7 +88,7 @@ impl Stream for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let (Some(body), Some(back)) = (self.body.take(), self.back.take()) {
+        if let (Some(body), Some(back), true) = (self.body.take(), self.back.take(), self.is_sending) {
             // The request may be gone by now; then nobody waits for an answer.
             let _ = back.send(body);
         }

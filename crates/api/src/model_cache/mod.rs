@@ -1,152 +1,15 @@
 //! What the ML service holds in memory.
 
-use axum::Json;
-use axum::extract::State;
-use ortolan_domain::{TenantSlug, Timestamp};
-use ortolan_ml_client::{LoadedModel, ModelCacheInfo, RunnerInfo};
-use serde::Serialize;
-use utoipa::ToSchema;
+mod clear;
+mod show;
+mod view;
+
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{Admin, OptionalTenant};
-use crate::error::ApiError;
-use crate::openapi::refusals;
 use crate::state::ApiState;
-
-refusals!(CacheRefusals: DeadlineExceeded);
 
 /// The routes of the model cache.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(show_model_cache, clear_model_cache))
-}
-
-/// What is loaded.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ModelCache)]
-pub struct ModelCacheView {
-    /// `{tenant}_{type}_worker_{id}` of each loaded model.
-    cached_models: Vec<String>,
-    /// How many there are.
-    model_count: usize,
-    /// Each in detail.
-    models: Vec<LoadedModelView>,
-    /// The processes that hold them.
-    runners: Vec<RunnerView>,
-    /// True when there is an accelerator.
-    gpu_available: bool,
-    /// How many.
-    gpu_count: u32,
-    /// Accelerator memory that models use, in bytes.
-    gpu_memory_allocated: u64,
-    /// Accelerator memory that is set aside, in bytes.
-    gpu_memory_reserved: u64,
-    /// Always `null`: paths of the server are not told.
-    local_model_dir: Option<String>,
-}
-
-/// A loaded model.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = LoadedModel)]
-struct LoadedModelView {
-    /// `{tenant}_{type}_worker_{id}`.
-    key: String,
-    /// Whose.
-    #[schema(value_type = String)]
-    tenant: TenantSlug,
-    /// What for.
-    model_type: &'static str,
-    /// `cpu` or `cuda:{n}`.
-    device: String,
-    /// SHA-256 of the file in hexadecimal.
-    sha256: String,
-    /// Size of the file.
-    size_bytes: u64,
-    /// When it was loaded.
-    #[schema(value_type = String, format = DateTime)]
-    loaded_at: Timestamp,
-}
-
-/// A process that holds loaded models.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Runner)]
-struct RunnerView {
-    /// Whose; `null` for one that all share.
-    #[schema(value_type = Option<String>)]
-    tenant: Option<TenantSlug>,
-    /// `cpu` or `cuda:{n}`.
-    device: String,
-    /// Its resident memory.
-    resident_bytes: Option<u64>,
-    /// How often this tenant's processes ended against our will.
-    deaths: u64,
-}
-
-/// What clearing did.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Cleared {
-    /// How many models were unloaded.
-    models_removed: usize,
-}
-
-impl From<LoadedModel> for LoadedModelView {
-    fn from(model: LoadedModel) -> Self {
-        let LoadedModel { key, tenant, model_type, device, sha256, size_bytes, loaded_at } = model;
-        Self { key, tenant, model_type: model_type.as_str(), device, sha256, size_bytes, loaded_at }
-    }
-}
-
-impl From<RunnerInfo> for RunnerView {
-    fn from(runner: RunnerInfo) -> Self {
-        let RunnerInfo { tenant, device, resident_bytes, deaths } = runner;
-        Self { tenant, device, resident_bytes, deaths }
-    }
-}
-
-impl From<ModelCacheInfo> for ModelCacheView {
-    fn from(info: ModelCacheInfo) -> Self {
-        Self {
-            cached_models: info.cached_models,
-            model_count: info.model_count,
-            models: info.models.into_iter().map(LoadedModelView::from).collect(),
-            runners: info.runners.into_iter().map(RunnerView::from).collect(),
-            gpu_available: info.gpu_available,
-            gpu_count: info.gpu_count,
-            gpu_memory_allocated: info.gpu_memory_allocated,
-            gpu_memory_reserved: info.gpu_memory_reserved,
-            local_model_dir: None,
-        }
-    }
-}
-
-/// Shows which of the tenant's models are loaded
-///
-/// An operator who names no tenant sees all. Needs scope `admin`.
-#[utoipa::path(
-    get, path = "/model-cache", tag = "model cache",
-    responses((status = 200, description = "What is loaded.", body = ModelCacheView), CacheRefusals),
-)]
-pub async fn show_model_cache(
-    State(state): State<ApiState>,
-    OptionalTenant { caller, .. }: OptionalTenant<Admin>,
-) -> Result<Json<ModelCacheView>, ApiError> {
-    let tenant = caller.tenant.as_ref().map(|tenant| tenant.name.clone());
-    Ok(Json(state.inference.model_cache(tenant).await?.into()))
-}
-
-/// Unloads the tenant's models
-///
-/// The next task loads its model again. An operator who names no tenant unloads all. Needs scope `admin`.
-#[utoipa::path(
-    delete, path = "/model-cache", tag = "model cache",
-    responses((status = 200, description = "Unloaded.", body = Cleared), CacheRefusals),
-)]
-pub async fn clear_model_cache(
-    State(state): State<ApiState>,
-    OptionalTenant { caller, .. }: OptionalTenant<Admin>,
-) -> Result<Json<Cleared>, ApiError> {
-    let tenant = caller.tenant.as_ref().map(|tenant| tenant.name.clone());
-    let models_removed = state.inference.clear_model_cache(tenant).await?;
-    tracing::info!(models_removed, "model cache cleared");
-    Ok(Json(Cleared { models_removed }))
+    OpenApiRouter::new().routes(routes!(show::show_model_cache, clear::clear_model_cache))
 }

@@ -2,13 +2,14 @@
 
 mod problem;
 mod refusals;
+pub mod words;
 
 use bytes::Bytes;
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
+use utoipa::openapi::{OpenApi as Document, PathItem};
 
 pub use problem::ProblemDocument;
 pub(crate) use refusals::{answers, refusals};
@@ -45,7 +46,17 @@ pub fn finish(mut document: Document) -> Document {
     components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
     let any_of = ["bearer", "api_key"].map(|name| SecurityRequirement::new(name, [] as [&str; 0]));
     document.security = Some(any_of.into());
+    document.paths.paths.values_mut().for_each(drop_refusals_of_open_paths);
     document
+}
+
+/// Who needs no key is not refused for it.
+fn drop_refusals_of_open_paths(item: &mut PathItem) {
+    if let Some(operation) = &mut item.get
+        && operation.security.is_some()
+    {
+        operation.responses.responses.retain(|status, _| !["401", "403"].contains(&status.as_str()));
+    }
 }
 
 /// The document as it is served and kept in `docs/openapi.json`.

@@ -12,7 +12,7 @@ use super::{forget, model_path};
 use crate::auth::{Access, AdminAccess};
 use crate::error::ApiError;
 use crate::extract::SlotPath;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
 refusals!(DeleteRefusals: NotFound, Invalid);
@@ -22,7 +22,7 @@ refusals!(DeleteRefusals: NotFound, Invalid);
 /// Runs under way end on the model they began with. Needs scope `admin`.
 #[utoipa::path(
     delete, path = "/slots/{type}", tag = "slots",
-    params(("type" = String, Path, description = "`detect`, `segment` or `classify`.")),
+    params(("type" = words::SlotName, Path)),
     responses((status = 204, description = "The slot is empty."), DeleteRefusals),
 )]
 pub async fn delete_slot(

@@ -17,7 +17,7 @@ use super::{forget, model_path};
 use crate::auth::{Access, AdminAccess};
 use crate::error::ApiError;
 use crate::extract::SlotPath;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 use crate::upload::{PendingObject, bytes_of};
 
@@ -29,7 +29,7 @@ refusals!(PutRefusals: TooLarge, UnsupportedMedia, Invalid, InvalidModel, Deadli
 /// slot, is refused, and the slot keeps what it had. Needs scope `admin`.
 #[utoipa::path(
     put, path = "/slots/{type}", tag = "slots",
-    params(("type" = String, Path, description = "`detect`, `segment` or `classify`.")),
+    params(("type" = words::SlotName, Path)),
     request_body(content((Vec<u8> = "application/octet-stream"))),
     responses((status = 200, description = "The model is in its slot.", body = SlotView), PutRefusals),
 )]

@@ -8,6 +8,8 @@ use ortolan_store::SlotRecord;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::openapi::words;
+
 /// How far the clocks of an object store and of this service may be apart.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
@@ -15,7 +17,8 @@ const CLOCK_SKEW: Duration = Duration::from_secs(5);
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Slot)]
 pub struct SlotView {
-    /// `detect`, `segment` or `classify`.
+    /// What the model is for.
+    #[schema(value_type = words::SlotName)]
     pub slot: &'static str,
     /// SHA-256 of the file in hexadecimal; `null` when the file was put there by other means.
     pub sha256: Option<String>,

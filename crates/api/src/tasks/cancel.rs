@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
 refusals!(CancelRefusals: NotFound, WrongState);
@@ -22,7 +22,7 @@ pub struct CancelledTask {
     #[schema(value_type = String, format = Uuid)]
     task_id: TaskId,
     /// Always `cancelled`.
-    #[schema(value_type = String)]
+    #[schema(value_type = words::TaskStatus)]
     status: TaskStatus,
     /// What was cancelled.
     message: String,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
 refusals!(EnqueueRefusals: NotFound, WrongState);
@@ -27,7 +27,7 @@ pub struct EnqueuedTask {
     /// Always `enqueued`.
     status: &'static str,
     /// What it does.
-    #[schema(value_type = String)]
+    #[schema(value_type = words::TaskType)]
     task_type: TaskType,
     /// The video that it belongs to.
     #[schema(value_type = Option<String>, format = Uuid)]

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
-use crate::openapi::refusals;
+use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
 refusals!(RetryRefusals: NotFound, WrongState, QuotaExceeded);
@@ -25,7 +25,7 @@ pub struct RetriedTask {
     /// The delivery that it will have.
     job_id: String,
     /// Always `pending`.
-    #[schema(value_type = String)]
+    #[schema(value_type = words::TaskStatus)]
     status: TaskStatus,
 }
 

@@ -6,15 +6,17 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-/// A task. Made of the stored one without copying.
+use crate::openapi::words;
+
+/// A task.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Task)]
 pub struct TaskView<'a> {
     /// Its id.
     #[schema(value_type = String, format = Uuid)]
     pub task_id: TaskId,
-    /// What it does: `object_detection`, `segmentation`, `classification` or `noop`.
-    #[schema(value_type = String)]
+    /// What it does.
+    #[schema(value_type = words::TaskType)]
     pub task_type: TaskType,
     /// The media object that it looks at.
     #[schema(value_type = Option<String>, format = Uuid)]
@@ -22,11 +24,11 @@ pub struct TaskView<'a> {
     /// The video that it belongs to.
     #[schema(value_type = Option<String>, format = Uuid)]
     pub video_id: Option<VideoId>,
-    /// `pending`, `queued`, `running`, `completed`, `failed` or `cancelled`.
-    #[schema(value_type = String)]
+    /// Where it stands.
+    #[schema(value_type = words::TaskStatus)]
     pub status: TaskStatus,
-    /// `low`, `normal` or `high`.
-    #[schema(value_type = String)]
+    /// How urgent it is.
+    #[schema(value_type = words::Priority)]
     pub priority: Priority,
     /// How often it was handed out; only grows.
     pub attempt: i64,

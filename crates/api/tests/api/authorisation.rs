@@ -175,6 +175,12 @@ async fn with_the_scope_the_call_goes_through() {
             (_, "any") => world.app.key(&tenant_id, &["read"]).await,
             (_, scope) => world.app.key(&tenant_id, &[scope]).await,
         };
+        // A stream of events of a task that stands still has no end.
+        if path.ends_with("/events") {
+            let stream = client.open(method, &world.path(path), None, axum::body::Body::empty()).await;
+            assert_eq!(stream.status(), 200);
+            continue;
+        }
         let answer = call(&client, method, &world.path(path)).await;
         assert!(!matches!(answer.status.as_u16(), 401 | 403 | 404 | 500), "{method} {path}: {answer:?}");
     }

@@ -103,6 +103,9 @@ async fn past_the_limit_of_requests_the_answer_is_too_busy() {
     let app = TestApp::with(|settings| settings.max_requests = 0).await;
     let answer = app.nobody().get("/me").await.refuses(503, "overloaded");
     assert_eq!(answer.header("retry-after"), "1");
+    // Whoever watches over the service must not take it for dead.
+    let alive = app.nobody().get("//health/live").await.is(200);
+    assert_eq!((&alive.bytes[..], alive.header("x-request-id").len()), (&b"alive"[..], 36));
 }
 
 #[tokio::test]
@@ -126,29 +129,39 @@ async fn browsers_are_told_who_may_call() {
     assert!(plain.header("access-control-expose-headers").contains("x-request-id"));
 }
 
-/// A client that is refused in the middle of a long upload, over a real connection, still gets its answer.
-#[tokio::test]
-async fn a_refused_upload_is_read_to_its_end() {
-    let app = TestApp::with(|settings| {
-        settings.max_media_bytes = 1_000;
-        settings.max_model_bytes = 64 << 20;
-    })
-    .await;
+/// Sends a head and a body over a real connection; returns everything that comes back.
+async fn converse(app: &TestApp, head: &str, body: &[u8]) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(axum::serve(listener, app.router.clone()).into_future());
-    let upload = 16 << 20;
     let mut connection = tokio::net::TcpStream::connect(address).await.unwrap();
-    let head = format!(
-        "POST /api/v1/media HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {upload}\r\nConnection: close\r\n\r\n"
-    );
     connection.write_all(head.as_bytes()).await.unwrap();
-    connection.write_all(&vec![0; upload]).await.unwrap();
+    connection.write_all(body).await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(Duration::from_secs(60), connection.read_to_string(&mut answer)).await.unwrap().unwrap();
-    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
-    assert!(answer.contains("unauthenticated"));
     server.abort();
+    answer
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_while_it_sends_gets_its_answer() {
+    let app = TestApp::new().await;
+    let body = vec![0; 16 << 20];
+    let head = format!(
+        "POST /api/v1/media HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let answer = converse(&app, &head, &body).await;
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("unauthenticated"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_asks_first_is_not_told_to_send_what_is_refused() {
+    let app = TestApp::new().await;
+    let head = "POST /api/v1/media HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n\
+        Expect: 100-continue\r\nConnection: close\r\n\r\n";
+    let answer = converse(&app, head, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::support::{AUDIO, PICTURE, TestApp};
 async fn an_uploaded_picture_is_described() {
     let app = TestApp::new().await;
     let tenant = app.tenant("a").await;
-    let made = tenant.post_form("/media", &[("file", Some("../../x/ü \u{1}pic.png"), PICTURE)]).await.is(201);
+    let made = tenant.post_form("/media", &[("file", Some("../../x/ü pic.png"), PICTURE)]).await.is(201);
     let id = made.json["media_id"].as_str().unwrap();
     assert_eq!(made.header("location"), format!("/api/v1/media/{id}"));
     let right = json!({

@@ -30,6 +30,7 @@ async fn what_does_not_fit_is_named() {
         (json!({ "task_type": "noop", "zzz": 1 }), "zzz"),
         (json!({ "task_type": "magic" }), "task_type"),
         (json!({}), "body"),
+        (json!(["noop"]), "body"),
         (json!({ "task_type": "noop", "priority": "urgent" }), "priority"),
         (json!({ "task_type": "noop", "config": { "sleep_ms": 60_001 } }), "config.sleep_ms"),
         (json!({ "task_type": "noop", "config": { "sleep_ms": -1 } }), "config.sleep_ms"),
@@ -76,8 +77,11 @@ async fn what_is_no_json_is_malformed() {
 async fn a_long_text_of_the_clients_is_not_sent_back_whole() {
     let app = TestApp::new().await;
     let tenant = app.tenant("a").await;
-    let answer = tenant.post("/tasks", json!({ "task_type": "x".repeat(100_000) })).await.is(422);
-    assert!(answer.bytes.len() < 2_000);
+    let long = "x".repeat(100_000);
+    for body in [json!({ "task_type": long }), json!({ "task_type": "noop", &long: 1 })] {
+        let answer = tenant.post("/tasks", body).await.is(422);
+        assert!(answer.bytes.len() < 2_000);
+    }
 }
 
 #[tokio::test]

@@ -32,12 +32,12 @@ async fn tasks_are_listed_filtered_and_paged() {
         let list = tenant.get(&format!("/tasks?status={word}")).await.is(200).json;
         ids(&list).into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(status("RUNNING").await, [first.clone()]);
+    assert_eq!(status("RUNNING").await, [first.as_str()]);
     assert_eq!(status("pending").await, [third.clone(), second.clone()]);
     assert_eq!(status("queued,Running").await.len(), 3);
     assert_eq!(status("completed").await, Vec::<String>::new());
     app.wired.complete(&running).await;
-    assert_eq!(status("completed").await, [first.clone()]);
+    assert_eq!(status("completed").await, [first.as_str()]);
     assert_eq!(tenant.get("/tasks?task_type=noop").await.json["total"], 3);
     assert_eq!(tenant.get("/tasks?task_type=segmentation").await.json["total"], 0);
     let started = tenant.get("/tasks?sort_by=started_at").await.is(200).json;
@@ -92,7 +92,7 @@ async fn a_client_can_wait_for_the_end() {
     assert_eq!(waiting.await.unwrap()["status"], "completed");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_wait_ends_when_its_time_is_up() {
     let app = TestApp::new().await;
     let tenant = app.tenant("a").await;

@@ -86,9 +86,9 @@ async fn a_client_that_breaks_off_leaves_nothing() {
     nothing_stays(&app, &tenant).await;
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_client_that_falls_silent_is_given_up() {
-    let app = TestApp::with(|settings| settings.upload_idle_timeout = Duration::from_secs(5)).await;
+    let app = TestApp::with(|settings| settings.upload_idle_timeout = Duration::from_millis(50)).await;
     let tenant = app.tenant("a").await;
     let silent = || {
         let begin = stream::iter([Ok::<_, std::io::Error>(PICTURE.to_vec())]);

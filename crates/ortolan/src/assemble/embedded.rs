@@ -9,7 +9,7 @@ use ortolan_ml_service::MlService;
 use ortolan_reconciler::Reconciler;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
-use ortolan_service::serve::{ServeLimits, serve};
+use ortolan_service::serve::{Router, ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{SqliteSettings, Stores};
 use tokio::net::TcpListener;
@@ -52,6 +52,9 @@ pub async fn start(config: &Config, listener: TcpListener, metrics: MetricsHandl
     let parts = open(config).await?;
     let address = listener.local_addr()?;
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
+    if config.server.no_auth {
+        operator::ensure_tenant(&*parts.truth.stores.tenants, &config.server.no_auth_tenant, &*parts.ports.clock).await?;
+    }
     let new_operator_key = operator::ensure_key(&*parts.truth.stores.tenants, given, &*parts.ports.clock).await?;
     tokio::spawn(metrics.clone().keep_up(shutdown.token()));
     // By the time that it stops here, the worker has waited for everything that was worth waiting for.
@@ -122,7 +125,7 @@ fn spawn(
     ml_service: MlService,
     reconciler: Reconciler,
     listener: TcpListener,
-    routes: axum::Router,
+    routes: Router,
     shutdown: &Shutdown,
 ) -> Services {
     let worker = parts.truth.worker(config, &parts.ports, true);

@@ -1,8 +1,10 @@
-//! The operator's key: given by the environment at the first start, or made then and shown once.
+//! Who is there from the first start: the operator, whose key the environment gives or who gets one that is shown once,
+//! and the tenant for whom requests without a key act.
 
-use anyhow::{Context, Result};
-use ortolan_domain::{Clock, KeyId, Scope, Scopes, hash};
-use ortolan_store::{NewKey, TenantStore};
+use anyhow::Result;
+use ortolan_api::auth::secret::{SecretKey, hash_key};
+use ortolan_domain::{Clock, KeyId, Scope, Scopes, TenantId, TenantSlug};
+use ortolan_store::{NewKey, Tenant, TenantStore};
 
 /// Makes sure that there is an operator's key; gives the one that was made, which is kept nowhere in clear.
 pub async fn ensure_key(tenants: &dyn TenantStore, given: Option<&str>, clock: &dyn Clock) -> Result<Option<String>> {
@@ -10,18 +12,28 @@ pub async fn ensure_key(tenants: &dyn TenantStore, given: Option<&str>, clock: &
     match (given, known) {
         (Some(key), false) => store(tenants, key, clock).await.map(|()| None),
         (Some(key), true) => {
-            if tenants.key_by_hash(&hash::sha256_hex(key.as_bytes())).await?.is_none() {
+            if tenants.key_by_hash(&hash_key(key)).await?.is_none() {
                 tracing::warn!("ORTOLAN_OPERATOR_KEY is not the operator's key of this installation and was ignored");
             }
             Ok(None)
         }
         (None, true) => Ok(None),
         (None, false) => {
-            let key = generate()?;
-            store(tenants, &key, clock).await?;
-            Ok(Some(key))
+            let key = SecretKey::generate()?;
+            store(tenants, key.expose(), clock).await?;
+            Ok(Some(key.expose().to_owned()))
         }
     }
+}
+
+/// Makes sure that there is the tenant for whom requests without a key act.
+pub async fn ensure_tenant(tenants: &dyn TenantStore, name: &TenantSlug, clock: &dyn Clock) -> Result<()> {
+    if tenants.tenant_by_name(name).await?.is_none() {
+        let (id, created_at) = (TenantId::generate(), clock.now());
+        let tenant = Tenant { id, name: name.clone(), display_name: None, disabled: false, created_at };
+        tenants.create_tenant(&tenant).await?;
+    }
+    Ok(())
 }
 
 async fn store(tenants: &dyn TenantStore, key: &str, clock: &dyn Clock) -> Result<()> {
@@ -30,15 +42,8 @@ async fn store(tenants: &dyn TenantStore, key: &str, clock: &dyn Clock) -> Resul
         tenant_id: None,
         name: "operator".to_owned(),
         scopes: Scopes::from_iter([Scope::Operator]),
-        hash: hash::sha256_hex(key.as_bytes()),
+        hash: hash_key(key),
         created_at: clock.now(),
     };
     Ok(tenants.create_key(&key).await?)
-}
-
-/// 256 random bits with a prefix that tells people, and secret scanners, what it is.
-fn generate() -> Result<String> {
-    let mut bits = [0u8; 32];
-    getrandom::fill(&mut bits).ok().context("the system gave no random bits")?;
-    Ok(format!("ortolan_op_{}", hash::hex(&bits)))
 }

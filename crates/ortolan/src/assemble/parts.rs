@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use axum::Router;
+use ortolan_service::serve::Router;
 use ortolan_api::{ApiParts, ApiState};
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;

@@ -4,9 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use ortolan_domain::Slot;
-
-use super::one_of;
 
 const UP_HELP: &str = "\
 Examples:
@@ -68,12 +65,4 @@ pub struct RawLoopArgs {
     /// How long to run it
     #[arg(long, value_name = "SECONDS")]
     pub seconds: f64,
-
-    /// The slot whose contract the model follows
-    #[arg(long, value_name = "TYPE", default_value = "detect", value_parser = one_of(&Slot::ALL, Slot::as_str))]
-    pub slot: Slot,
-
-    /// Decode and prepare this picture in every round, instead of one prepared tensor
-    #[arg(long, value_name = "PICTURE")]
-    pub image: Option<PathBuf>,
 }

@@ -48,7 +48,8 @@ impl Target {
     pub fn resolve(args: &GlobalArgs, operator_key: Option<String>) -> Result<Self, ClientError> {
         let data_dir = args.data_dir.as_deref().unwrap_or(Path::new(DEFAULT_DATA_DIR));
         let url = args.url.clone().or_else(|| kept(data_dir, URL_FILE)).unwrap_or_else(|| DEFAULT_URL.to_owned());
-        let mut target = Self::new(&url, args.key.clone().or(operator_key), args.tenant.clone())?;
+        let given = args.key.as_ref().map(|key| key.expose().clone());
+        let mut target = Self::new(&url, given.or(operator_key), args.tenant.clone())?;
         if target.key.is_none() && target.is_loopback() {
             target.key = kept_key(data_dir);
         }
@@ -117,8 +118,11 @@ mod tests {
         let kept = Target::resolve(&args(folder.path()), None).unwrap();
         assert_eq!((kept.url(), kept.key.as_deref()), ("http://127.0.0.1:8123", Some("kept")));
 
-        let said =
-            GlobalArgs { key: Some("said".into()), url: Some("http://localhost:1/".into()), ..args(folder.path()) };
+        let said = GlobalArgs {
+            key: Some("said".to_owned().into()),
+            url: Some("http://localhost:1/".into()),
+            ..args(folder.path())
+        };
         let said = Target::resolve(&said, Some("operator".into())).unwrap();
         assert_eq!((said.url(), said.key.as_deref()), ("http://localhost:1", Some("said")));
     }

@@ -133,7 +133,7 @@ pub struct Me {
 }
 
 /// An API key.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Deserialize, Serialize)]
 pub struct Key {
     /// Its id.
     pub id: String,

@@ -64,6 +64,10 @@ pub async fn run(
     checks.insert(0, data_folder(data_dir));
     checks.extend(server(args).await?);
     terminal.show(&checks, |checks| table(terminal, checks))?;
+    verdict(&checks)
+}
+
+fn verdict(checks: &[Check]) -> Result<(), Failure> {
     match checks.iter().filter(|check| check.state == State::Fail).count() {
         0 => Ok(()),
         1 => Err(Failure::Failed("one check failed".to_owned())),
@@ -166,15 +170,19 @@ mod tests {
         assert!(parts(&json!({"status": "healthy"})).is_empty());
     }
 
+    #[test]
+    fn a_failed_check_gives_exit_code_1_and_a_warning_does_not() {
+        let [fine, odd, broken] =
+            [Check::ok("a", "fine"), Check::warn("b", "odd", "look"), Check::fail("c", "broken", "mend it")];
+        assert!(verdict(&[fine.clone(), odd]).is_ok());
+        assert_eq!(verdict(&[fine, broken]).unwrap_err().exit_code(), crate::failure::Exit::Failed);
+    }
+
     #[tokio::test]
-    async fn a_failed_check_gives_exit_code_1_and_a_stopped_server_does_not() {
-        let folder = tempfile::tempdir().unwrap();
+    async fn a_server_that_does_not_run_is_a_warning() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let args = GlobalArgs { url: Some(format!("http://127.0.0.1:{port}")), json: true, ..GlobalArgs::default() };
-        assert!(run(folder.path(), vec![Check::ok("x", "fine")], &args, Terminal::new(&args)).await.is_ok());
-        let failure = run(folder.path(), vec![Check::fail("x", "broken", "mend it")], &args, Terminal::new(&args))
-            .await
-            .unwrap_err();
-        assert_eq!(failure.exit_code(), crate::failure::Exit::Failed);
+        let args = GlobalArgs { url: Some(format!("http://127.0.0.1:{port}")), ..GlobalArgs::default() };
+        let states: Vec<State> = server(&args).await.unwrap().iter().map(|check| check.state).collect();
+        assert_eq!(states, [State::Warn]);
     }
 }

@@ -57,7 +57,7 @@ async fn put(session: &Session, slot: Slot, file: &Path) -> Result<SlotView, Fai
     let work = Board::new(session.terminal).begin(slot.as_str());
     let upload = Upload::open(file, |size_bytes| work.upload(size_bytes)).await?;
     let answer = session.client.put_slot(slot, upload).await;
-    work.end(if answer.is_ok() { "the model is in its slot" } else { "the slot keeps what it had" });
+    work.step(if answer.is_ok() { "the model is in its slot" } else { "the slot keeps what it had" });
     Ok(answer?)
 }
 

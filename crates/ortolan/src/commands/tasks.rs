@@ -86,7 +86,7 @@ pub(super) async fn run(command: TasksCommand, session: &Session) -> Result<(), 
 async fn follow(session: &Session, task_id: Uuid) -> Result<(), Failure> {
     let work = Board::new(session.terminal).begin(&task_id.to_string());
     let task = session.client.follow(task_id, |signal| work.show(signal)).await?;
-    work.end(&printable(&task.status));
+    drop(work);
     session.terminal.show(&task, describe)?;
     ended(task).map(drop)
 }

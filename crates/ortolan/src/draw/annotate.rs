@@ -50,9 +50,11 @@ fn shape(canvas: &mut Canvas, style: Style, finding: &Finding) {
         canvas.outline(&finding.corners, line + 2.0, SEAM);
         canvas.outline(&finding.corners, line, ink);
     } else if let Some(rect) = finding.bounding_box {
+        // A mask says more than its box.
+        let line = if finding.mask.is_some() { (style.line / 2).max(1) } else { style.line };
         let area = area(rect);
-        canvas.frame(grown(area, 1), style.line + 2, SEAM);
-        canvas.frame(area, style.line, ink);
+        canvas.frame(grown(area, 1), line + 2, SEAM);
+        canvas.frame(area, line, ink);
     }
     if finding.polygon.len() >= 3 {
         canvas.outline(&finding.polygon, line, ink);

@@ -56,8 +56,8 @@ pub struct Canvas {
 impl Canvas {
     /// A canvas over `width * height * 3` bytes; `None` for another count.
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
-        let bytes = u64::from(width) * u64::from(height) * 3;
-        (bytes == pixels.len() as u64).then_some(Self { width, height, pixels })
+        let bytes = u128::from(width) * u128::from(height) * 3;
+        (bytes == pixels.len() as u128).then_some(Self { width, height, pixels })
     }
 
     /// Width in pixels.

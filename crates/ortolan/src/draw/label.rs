@@ -16,30 +16,30 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Writes a label beside an object.
+    /// Writes a label beside an object, unless other labels leave no room there: its colour still tells its class.
     pub fn put(&mut self, canvas: &mut Canvas, style: Style, object: Area, name: &str, share: f64, color: Rgb) {
         let room = (i64::from(canvas.width()) - 2 * PADDING_PX * style.text) / style.text;
         let text = shorten(name, &format!(" {}", percent(share)), room);
-        let area = self.place(canvas, style, object, &text);
+        let Some(area) = self.place(canvas, style, object, &text) else { return };
         self.taken.push(area);
         canvas.fill(area, Ink { color, alpha: 0.9 });
         let padding = PADDING_PX * style.text;
         font::write(canvas, &text, area.left + padding, area.top + padding, style.text, text_ink(color));
     }
 
-    /// Above the object, else inside, below, or at its lower edge: the first place in the picture that is free, else the
-    /// first one in the picture.
-    fn place(&self, canvas: &Canvas, style: Style, object: Area, text: &str) -> Area {
+    /// The first free place of those above the object, inside, below and at its lower edge, at its left or right.
+    fn place(&self, canvas: &Canvas, style: Style, object: Area, text: &str) -> Option<Area> {
         let width = (font::width_px(text) + 2 * PADDING_PX) * style.text;
         let height = (font::HEIGHT_PX - DESCENT_PX + 2 * PADDING_PX) * style.text;
-        let left = object.left.min(i64::from(canvas.width()) - width).max(0);
+        let rightmost = (i64::from(canvas.width()) - width).max(0);
         let lowest = (i64::from(canvas.height()) - height).max(0);
+        let lefts = [object.left, object.right - width].map(|left| left.clamp(0, rightmost));
         let tops = [object.top - height, object.top, object.bottom, object.bottom - height];
         let inside = tops.into_iter().filter(|top| (0..=lowest).contains(top));
-        let places: Vec<Area> = inside.map(|top| Area::sized(left, top, width, height)).collect();
-        let free = places.iter().find(|place| self.taken.iter().all(|taken| !taken.meets(place)));
-        let fallback = Area::sized(left, object.top.clamp(0, lowest), width, height);
-        free.or(places.first()).copied().unwrap_or(fallback)
+        // For objects at whose edges there is no place inside of the picture at all.
+        let tops = inside.chain([object.top.clamp(0, lowest)]);
+        let mut places = tops.flat_map(|top| lefts.map(|left| Area::sized(left, top, width, height)));
+        places.find(|place| self.taken.iter().all(|taken| !taken.meets(place)))
     }
 }
 
@@ -86,14 +86,15 @@ mod tests {
     }
 
     #[test]
-    fn a_label_stands_above_its_object_and_gives_way_to_another() {
+    fn labels_stand_beside_their_object_and_never_on_each_other() {
         let mut labels = Labels::default();
-        let mut picture = canvas(100, 60);
-        let object = Area::sized(10, 20, 60, 30);
-        labels.put(&mut picture, STYLE, object, "a", 0.5, COLOR);
-        labels.put(&mut picture, STYLE, object, "b", 0.5, COLOR);
-        assert_eq!(labels.taken.iter().map(|area| area.top).collect::<Vec<_>>(), [9, 20]);
-        assert!(!labels.taken[0].meets(&labels.taken[1]));
+        let mut picture = canvas(100, 70);
+        let object = Area::sized(10, 20, 80, 30);
+        for _ in 0..20 {
+            labels.put(&mut picture, STYLE, object, "a", 0.5, COLOR);
+        }
+        let corners: Vec<_> = labels.taken.iter().map(|area| (area.left, area.top)).collect();
+        assert_eq!(corners, [(10, 9), (57, 9), (10, 20), (57, 20), (10, 50), (57, 50), (10, 39), (57, 39)]);
         assert_ne!(picture.pixel(11, 10), Some([255; 3]));
     }
 

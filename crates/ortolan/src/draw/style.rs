@@ -18,7 +18,7 @@ const PALETTE: [Rgb; 12] = [
     [0x33, 0x22, 0x88],
 ];
 /// Square root of a picture's pixels per pixel of line width, and per size of text.
-const LINE_SHARE: f64 = 320.0;
+const LINE_SHARE: f64 = 220.0;
 const TEXT_SHARE: f64 = 340.0;
 
 /// Sizes in pixels.
@@ -63,7 +63,7 @@ mod tests {
             Style::of(&Canvas::new(width, height, vec![0; (width * height * 3) as usize]).unwrap())
         };
         assert_eq!(of(1, 1), Style { line: 1, text: 1 });
-        assert_eq!(of(640, 480), Style { line: 2, text: 2 });
+        assert_eq!(of(640, 480), Style { line: 3, text: 2 });
         assert!(of(4000, 3000).line > of(1920, 1080).line);
     }
 

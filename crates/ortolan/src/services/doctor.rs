@@ -1,40 +1,16 @@
 //! `ortolan doctor`: looks at everything that the server depends on and says what to do about what is missing.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ortolan::cli::{GlobalArgs, ServiceArgs};
+use ortolan::commands::doctor::{self, Check};
 use ortolan::{Failure, Terminal};
 use ortolan_domain::SystemClock;
 use ortolan_runner::{RunnerPool, RunnerSettings};
 use ortolan_service::config::{Config, Database, Role};
 use ortolan_store::{PostgresSettings, SqliteSettings, Stores, TaskChange, TaskObserver};
-use serde::Serialize;
 
 use crate::assemble::runtime;
-
-/// What a look found.
-#[derive(Debug, Serialize)]
-struct Finding {
-    /// What was looked at.
-    check: &'static str,
-    /// True when it is as it should be.
-    ok: bool,
-    /// What was seen.
-    detail: String,
-    /// What to do about it.
-    remedy: &'static str,
-}
-
-impl Finding {
-    fn good(check: &'static str, detail: impl Into<String>) -> Self {
-        Self { check, ok: true, detail: detail.into(), remedy: "" }
-    }
-
-    fn bad(check: &'static str, detail: impl std::fmt::Display, remedy: &'static str) -> Self {
-        Self { check, ok: false, detail: detail.to_string(), remedy }
-    }
-}
 
 /// Hears nothing: whoever looks does not change anything.
 struct Deaf;
@@ -43,21 +19,12 @@ impl TaskObserver for Deaf {
     fn changed(&self, _: &[TaskChange]) {}
 }
 
-/// Looks and prints; fails when something is missing.
+/// Looks and prints; fails when something does not work.
 pub async fn run(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, Role::Everything), args.config.as_deref())?;
-    let mut findings = vec![Finding::good("configuration", "is valid"), data_folder(&config.data_dir)];
-    findings.push(database(&config).await);
-    findings.extend(runners(&config).await);
-    terminal.show(&findings, |findings| {
-        let row = |finding: &Finding| {
-            let state = if finding.ok { "ok" } else { "MISSING" };
-            [finding.check.to_owned(), state.to_owned(), finding.detail.clone(), finding.remedy.to_owned()]
-        };
-        terminal.table(["check", "state", "seen", "what to do"], findings.iter().map(row))
-    })?;
-    let bad = findings.iter().filter(|finding| !finding.ok).count();
-    if bad == 0 { Ok(()) } else { Err(Failure::Failed(format!("{bad} of {} checks failed", findings.len()))) }
+    let mut checks = vec![Check::ok("configuration", "is valid"), database(&config).await];
+    checks.extend(runners(&config).await);
+    doctor::run(&config.data_dir, checks, global, terminal).await
 }
 
 /// Brings the schema up to date.
@@ -79,47 +46,46 @@ async fn open(config: &Config) -> anyhow::Result<Stores> {
     })
 }
 
-fn data_folder(folder: &Path) -> Finding {
-    let tried = std::fs::create_dir_all(folder).and_then(|()| tempfile::NamedTempFile::new_in(folder).map(drop));
-    match tried {
-        Ok(()) => Finding::good("data folder", folder.display().to_string()),
-        Err(error) => Finding::bad("data folder", format!("{}: {error}", folder.display()), "name a folder that can be written to: --data-dir"),
+async fn database(config: &Config) -> Check {
+    const NAME: &str = "database";
+    const ADVICE: &str = "check database.url (DATABASE_URL) and that the server runs, then `ortolan migrate`";
+    if let Ok(Database::Sqlite(path)) = config.database()
+        && !path.exists()
+    {
+        return Check::ok(NAME, "is not there yet; the first start makes it");
     }
-}
-
-async fn database(config: &Config) -> Finding {
-    const REMEDY: &str = "check database.url (DATABASE_URL) and that the server runs, then `ortolan migrate`";
     match open(config).await {
         Ok(stores) => {
-            let facts = stores.facts();
-            let answered = stores.migrate().await.and(stores.tasks.ping().await);
+            let backend = stores.facts().backend;
+            let answered = stores.tasks.ping().await;
             stores.close().await;
             match answered {
-                Ok(()) => Finding::good("database", format!("{} answers", facts.backend)),
-                Err(error) => Finding::bad("database", error, REMEDY),
+                Ok(()) => Check::ok(NAME, format!("{backend} answers")),
+                Err(error) => Check::fail(NAME, error.to_string(), ADVICE),
             }
         }
-        Err(error) => Finding::bad("database", error, REMEDY),
+        Err(error) => Check::fail(NAME, format!("{error:#}"), ADVICE),
     }
 }
 
 /// Finds the runtime and starts a first runner, which also says whether the kernel can shut it in.
-async fn runners(config: &Config) -> Vec<Finding> {
+async fn runners(config: &Config) -> Vec<Check> {
+    const ADVICE: &str = "a kernel with landlock and seccomp is needed, or ml.allow_degraded_sandbox";
     let library = match runtime::library(config.ml.onnxruntime_path.as_deref()) {
         Ok(library) => library,
-        Err(error) => return vec![Finding::bad("ONNX Runtime", error, "`./dev setup` fetches it")],
+        Err(error) => return vec![Check::fail("ONNX Runtime", error.to_string(), "`./dev setup` fetches it")],
     };
-    let found = Finding::good("ONNX Runtime", format!("version {} at {}", runtime::version(&library), library.display()));
-    let settings = RunnerSettings { allow_degraded_sandbox: config.ml.allow_degraded_sandbox, ..RunnerSettings::new(library) };
-    let started = RunnerPool::start(settings, SystemClock::shared()).await;
-    let sandbox = match started {
+    let found = format!("version {} at {}", runtime::version(&library), library.display());
+    let settings =
+        RunnerSettings { allow_degraded_sandbox: config.ml.allow_degraded_sandbox, ..RunnerSettings::new(library) };
+    let runner = match RunnerPool::start(settings, SystemClock::shared()).await {
         Ok(pool) => {
-            let devices = pool.gpu_count();
+            let gpu_count = pool.gpu_count();
             pool.shutdown().await;
-            let devices = if devices == 0 { "the processor".to_owned() } else { format!("{devices} GPUs") };
-            Finding::good("runner", format!("a sandboxed process starts, on {devices}"))
+            let devices = if gpu_count == 0 { "the processor".to_owned() } else { format!("{gpu_count} GPUs") };
+            Check::ok("runner", format!("a sandboxed process starts, on {devices}"))
         }
-        Err(error) => Finding::bad("runner", error, "a kernel with landlock and seccomp is needed, or ml.allow_degraded_sandbox"),
+        Err(error) => Check::fail("runner", error.to_string(), ADVICE),
     };
-    vec![found, sandbox]
+    vec![Check::ok("ONNX Runtime", found), runner]
 }

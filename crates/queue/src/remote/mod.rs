@@ -3,7 +3,7 @@
 //! apalis-redis 1.0 is taken as a carrier of hints with at-least-once delivery, and what is known to break is kept out:
 //! one job per fetch, no locking of tasks, no events, no layers, no monitor, a codec that cannot fail, a name per worker
 //! that is never used twice, a poll strategy that cannot go to sleep, a backlog that is never promoted at once, and a
-//! cleaner, as nothing that is finished ever leaves by itself. `tests/remote.rs` holds a probe for each of these.
+//! cleaner, as nothing that is finished ever leaves by itself. `tests/remote` holds a probe for each of these.
 
 mod connection;
 mod poll;

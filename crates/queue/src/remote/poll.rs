@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use apalis_core::backend::ext::poll_strategy::{PollSnapshot, PollStrategy};
+use apalis::prelude::{PollSnapshot, PollStrategy};
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior};
 

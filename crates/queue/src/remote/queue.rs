@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use apalis_core::backend::ext::BackendExt;
+use apalis::prelude::BackendExt;
+use apalis::prelude::TaskBuilder;
+use apalis::prelude::TaskId;
+use apalis::prelude::WorkerBuilder;
+use apalis::prelude::WorkerContext;
+use apalis::prelude::WorkerError;
 use apalis_core::backend::ext::poll_strategy::PollWith;
 use apalis_core::backend::ext::with_codec::WithCodec;
-use apalis_core::error::WorkerError;
-use apalis_core::task::builder::TaskBuilder;
-use apalis_core::task::task_id::TaskId;
-use apalis_core::worker::builder::WorkerBuilder;
-use apalis_core::worker::context::WorkerContext;
 use apalis_redis::{Config, RedisStorage, RedisTask, queries};
 use ortolan_domain::route::QueueName;
 use redis::AsyncCommands;
@@ -67,7 +67,8 @@ impl RedisQueue {
         H: Fn(Delivered<T>) + Send + Sync + Clone + 'static,
     {
         // A push that died half-way leaves jobs behind that nobody promoted.
-        self.promote_all().await.map_err(|error| WorkerError::BackendError(error.into()))?;
+        let prepared = async { tokio::try_join!(self.promote_all(), self.enrol(context.name())) };
+        prepared.await.map_err(|error| WorkerError::BackendError(error.into()))?;
         let (wake, signals) = mpsc::channel(1);
         let listener = wake::listen(self.connection.client.clone(), self.wake_channel.clone(), wake);
         let _listener = AbortOnDropHandle::new(tokio::spawn(listener));
@@ -125,6 +126,11 @@ impl RedisQueue {
         Ok(())
     }
 
+    /// Remembers a worker's name: apalis forgets those it takes for dead, and leaves their metadata behind.
+    async fn enrol(&self, worker: &str) -> redis::RedisResult<()> {
+        self.manager().zadd(self.roll(), worker, unix_seconds()).await
+    }
+
     async fn retire(&self, worker: &str) -> redis::RedisResult<u64> {
         let context = WorkerContext::new(worker);
         RETIRE
@@ -133,6 +139,7 @@ impl RedisQueue {
             .key(self.config.active_jobs_list())
             .key(self.config.job_data_hash())
             .key(self.config.worker_metadata_key(&context))
+            .key(self.roll())
             .arg(worker)
             .arg(self.config.job_meta_hash())
             .invoke_async(&mut self.manager())
@@ -157,30 +164,24 @@ impl RedisQueue {
         drop_ghosts.invoke_async(&mut self.manager()).await
     }
 
-    /// Workers that are overdue, and those of which only metadata are left.
+    /// Workers that are overdue, and older ones that apalis has taken for dead already.
     async fn dead_workers(&self) -> redis::RedisResult<Vec<String>> {
         let mut manager = self.manager();
         let overdue = unix_seconds().saturating_sub(self.config.orphaned_duration().as_secs());
         let mut dead: Vec<String> = manager.zrangebyscore(self.config.workers_set(), 0, overdue).await?;
-        let prefix = self.config.worker_metadata_key(&WorkerContext::new(""));
-        for worker in self.names_after(&prefix).await? {
-            let alive: Option<f64> = manager.zscore(self.config.workers_set(), &worker).await?;
-            if alive.is_none() {
+        let enrolled: Vec<String> = manager.zrangebyscore(self.roll(), 0, overdue).await?;
+        for worker in enrolled {
+            let heartbeat: Option<f64> = manager.zscore(self.config.workers_set(), &worker).await?;
+            if heartbeat.is_none() {
                 dead.push(worker);
             }
         }
         Ok(dead)
     }
 
-    /// What follows `prefix` in the names of all keys that begin with it.
-    async fn names_after(&self, prefix: &str) -> redis::RedisResult<Vec<String>> {
-        let mut manager = self.manager();
-        let mut keys = manager.scan_match::<_, String>(format!("{prefix}*")).await?;
-        let mut names = Vec::new();
-        while let Some(key) = keys.next_item().await {
-            names.extend(key?.strip_prefix(prefix).map(str::to_owned));
-        }
-        Ok(names)
+    /// The key of the names of all workers by their start, until they are struck off.
+    fn roll(&self) -> String {
+        format!("{}:roll", self.config.queue)
     }
 
     fn manager(&self) -> ConnectionManager {

@@ -23,7 +23,7 @@ pub(super) static PROMOTE: LazyLock<Script> = LazyLock::new(|| {
 
 /// Strikes off a worker that is gone for certain, and puts back what it had fetched and not acknowledged. An id without
 /// data or metadata is dropped: a fetch of it would end the next worker.
-/// KEYS: worker set, the worker's inflight set, active list, data hash, the worker's metadata.
+/// KEYS: worker set, the worker's inflight set, active list, data hash, the worker's metadata, roll of workers.
 /// ARGV: worker, prefix of the jobs' metadata. Returns how many jobs were put back.
 pub(super) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -36,6 +36,7 @@ pub(super) static RETIRE: LazyLock<Script> = LazyLock::new(|| {
             end
         end
         redis.call('zrem', KEYS[1], ARGV[1])
+        redis.call('zrem', KEYS[6], ARGV[1])
         redis.call('del', KEYS[2], KEYS[5])
         return put_back",
     )

@@ -1,6 +1,6 @@
 //! The runner's own side: shuts itself in, then serves. It trusts the service, and nobody trusts it.
 
-mod sandbox;
+pub mod sandbox;
 mod serve;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

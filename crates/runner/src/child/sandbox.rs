@@ -11,8 +11,19 @@ use landlock::{
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
+use serde::{Deserialize, Serialize};
 
-use crate::wire::protocol::Enforcement;
+/// How much of a policy the kernel enforces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Enforcement {
+    /// All of it.
+    Full,
+    /// What an older kernel knows of it; files are always among that.
+    Partial,
+    /// Nothing.
+    None,
+}
 
 /// What a GPU's driver opens while it runs.
 const GPU_PATHS: [&str; 4] = ["/proc/driver/nvidia", "/proc/devices", "/sys/devices", "/sys/bus/pci"];
@@ -20,7 +31,7 @@ const GPU_DEVICES: &str = "/dev";
 
 /// Limits that hold from the start. The service's death is noticed on the command socket, because the kernel's signal for
 /// it follows the thread that started this process, not the service.
-pub(super) fn limit(address_space: Option<u64>) -> io::Result<()> {
+pub fn limit(address_space: Option<u64>) -> io::Result<()> {
     if let Some(bytes) = address_space {
         set(libc::RLIMIT_AS, bytes)?;
     }
@@ -46,7 +57,7 @@ fn set(resource: libc::__rlimit_resource_t, value: u64) -> io::Result<()> {
 
 /// Shuts off files, network, signals and abstract sockets. Binds the calling thread and those it starts later, so it runs
 /// before there are any.
-pub(super) fn shut_files(with_gpu: bool) -> Enforcement {
+pub fn shut_files(with_gpu: bool) -> Enforcement {
     match try_shut_files(with_gpu) {
         Ok(RulesetStatus::FullyEnforced) => Enforcement::Full,
         Ok(RulesetStatus::PartiallyEnforced) => Enforcement::Partial,
@@ -73,9 +84,10 @@ fn gpu_devices() -> Vec<std::path::PathBuf> {
     entries.flatten().filter(|entry| is_gpu(&entry.file_name())).map(|entry| entry.path()).collect()
 }
 
-/// Refuses system calls that decoding and inference never need: new processes, programs, sockets, descriptors of files,
-/// signals to others, and ways to look at or change other processes or the kernel. False when the kernel has no filters.
-pub(super) fn shut_system_calls(with_gpu: bool) -> bool {
+/// Refuses system calls that decoding and inference never need: new processes, programs, sockets, signals to others, and
+/// ways to look at or change other processes (their limits and priorities among them) or the kernel. False when the kernel
+/// has no filters.
+pub fn shut_system_calls(with_gpu: bool) -> bool {
     let filters = filters(with_gpu).and_then(|filters| {
         filters
             .into_iter()
@@ -92,14 +104,21 @@ fn filters(with_gpu: bool) -> Result<[SeccompFilter; 2], seccompiler::Error> {
     if !with_gpu {
         refused.extend(REFUSED_WITHOUT_GPU.iter().map(|call| (*call, Vec::new())));
     }
-    let not_a_thread =
-        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64), 0)?;
+    let not_a_thread = condition(SeccompCmpOp::MaskedEq(libc::CLONE_THREAD as u64), 0)?;
     refused.insert(libc::SYS_clone, vec![SeccompRule::new(vec![not_a_thread])?]);
+    // `abort` signals its own process.
+    let to_others = condition(SeccompCmpOp::Ne, u64::from(std::process::id()))?;
+    refused.insert(libc::SYS_tgkill, vec![SeccompRule::new(vec![to_others])?]);
     let refuse = SeccompFilter::new(refused, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), arch)?;
     // clone3 hides its flags in memory, where a filter cannot look; "no such call" makes the C library use clone.
     let clone3 = [(libc::SYS_clone3, Vec::new())].into();
     let absent = SeccompFilter::new(clone3, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32), arch)?;
     Ok([absent, refuse])
+}
+
+/// A condition on a system call's first argument.
+fn condition(operator: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::Error> {
+    Ok(SeccompCondition::new(0, SeccompCmpArgLen::Qword, operator, value)?)
 }
 
 const REFUSED: &[i64] = &[
@@ -149,6 +168,20 @@ const REFUSED: &[i64] = &[
     libc::SYS_reboot,
     libc::SYS_prctl,
     libc::SYS_setrlimit,
+    libc::SYS_prlimit64,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    libc::SYS_process_madvise,
+    libc::SYS_kcmp,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
     libc::SYS_ftruncate,
     libc::SYS_truncate,
     libc::SYS_fallocate,

@@ -3,6 +3,9 @@
 mod calls;
 mod context;
 mod deaths;
+mod doubt;
+mod exchange;
+mod groups;
 mod host;
 mod info;
 mod local;
@@ -12,6 +15,7 @@ mod pool;
 mod process;
 mod source;
 mod spawn;
+mod tensors;
 mod validate;
 
 pub use context::CallContext;

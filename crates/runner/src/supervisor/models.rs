@@ -9,9 +9,8 @@ use tokio::sync::watch;
 
 use crate::answer::ModelFacts;
 use crate::error::RunnerError;
-use crate::supervisor::host::Host;
+use crate::supervisor::groups::Lease;
 use crate::supervisor::info::CachedModel;
-use crate::supervisor::pool::Lease;
 use crate::supervisor::source::CacheKey;
 
 /// A model in a runner. The runner forgets it once the cache and all calls have let go of it.
@@ -26,15 +25,9 @@ pub(super) struct LoadedModel {
     pub(super) loaded_at: Timestamp,
 }
 
-impl LoadedModel {
-    pub(super) fn host(&self) -> &Host {
-        self.lease.host()
-    }
-}
-
 impl Drop for LoadedModel {
     fn drop(&mut self) {
-        self.host().unload(self.number);
+        self.lease.unload(self.number);
     }
 }
 
@@ -79,7 +72,7 @@ impl ModelCache {
     pub(super) fn look_up(self: &Arc<Self>, key: &CacheKey, sha256: &str) -> Lookup {
         let mut entries = self.entries();
         match entries.get(key) {
-            Some(Entry::Ready(model)) if model.sha256 == sha256 && model.host().is_alive() => {
+            Some(Entry::Ready(model)) if model.sha256 == sha256 && model.lease.is_alive() => {
                 return Lookup::Ready(Arc::clone(model));
             }
             Some(Entry::Loading { sha256: loading, pending }) if loading == sha256 => {
@@ -107,10 +100,20 @@ impl ModelCache {
 
     /// Forgets the models of one runner.
     pub(super) fn clear_runner(&self, lease: &Arc<Lease>) {
+        self.forget(|model| Arc::ptr_eq(&model.lease, lease));
+    }
+
+    /// Forgets the models of runners that have ended.
+    pub(super) fn forget_dead(&self) {
+        self.forget(|model| !model.lease.is_alive());
+    }
+
+    fn forget(&self, concerned: impl Fn(&LoadedModel) -> bool) {
         let mut entries = self.entries();
-        let of_runner = |entry: &Entry| matches!(entry, Entry::Ready(model) if Arc::ptr_eq(&model.lease, lease));
-        let gone: Vec<_> = entries.extract_if(|_, entry| of_runner(entry)).collect();
+        let gone = entries.extract_if(|_, entry| matches!(entry, Entry::Ready(model) if concerned(model)));
+        let gone: Vec<_> = gone.collect();
         drop(entries);
+        // Outside of the lock, as it may tell a runner to forget a model.
         drop(gone);
     }
 
@@ -118,7 +121,7 @@ impl ModelCache {
     pub(super) fn list(&self) -> Vec<CachedModel> {
         let entries = self.entries();
         let loaded = entries.iter().filter_map(|(key, entry)| match entry {
-            Entry::Ready(model) if model.host().is_alive() => Some(CachedModel {
+            Entry::Ready(model) if model.lease.is_alive() => Some(CachedModel {
                 key: key.to_string(),
                 tenant: key.tenant.clone(),
                 slot: key.slot(),

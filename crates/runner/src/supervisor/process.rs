@@ -7,26 +7,22 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::Child;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::error::RunnerError;
-use crate::supervisor::calls::{Calls, Reply, Ticket, Unexpected};
-use crate::supervisor::context::CallContext;
+use crate::supervisor::calls::Calls;
 use crate::supervisor::deaths::DeathCause;
-use crate::supervisor::host::Request;
 use crate::supervisor::log;
 use crate::supervisor::spawn::Launch;
-use crate::wire::message::{self, Head, PartKind};
 use crate::wire::packet::{self, Descriptors, Packet, Received};
-use crate::wire::protocol::{Ready, Status, error_of};
+use crate::wire::protocol::Ready;
 use crate::wire::queue::ring;
-use crate::wire::segment::{MAX_SLOTS, Segment, sealed_file};
+use crate::wire::segment::Segment;
 
 /// How long the last words of a dead runner are waited for.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -36,10 +32,10 @@ pub(super) struct Process {
     pid: u32,
     pidfd: OwnedFd,
     control: OwnedFd,
-    segment: Segment,
+    pub(super) segment: Segment,
     bell: OwnedFd,
-    grace: Duration,
-    submitted: Notify,
+    pub(super) grace: Duration,
+    pub(super) submitted: Notify,
     calls: Mutex<Calls>,
     verdict: OnceLock<Verdict>,
     cause: OnceLock<Option<DeathCause>>,
@@ -48,7 +44,7 @@ pub(super) struct Process {
 
 /// Why the service killed it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Verdict {
+pub(super) enum Verdict {
     Hung,
     Misbehaved,
     Retired,
@@ -136,84 +132,12 @@ impl Process {
         self.command(packet, None).ok();
     }
 
-    /// One call. When it is cancelled, this returns once the runner has let go of it, which is at worst the grace later;
-    /// dropping the future cancels too, and the slot stays taken until then.
-    pub(super) async fn call(self: &Arc<Self>, mut request: Request, context: CallContext) -> Reply {
-        let bounds = context.bounds();
-        bounds.check()?;
-        let room = self.segment.room();
-        if message::size(&request.parts()) > room {
-            // A large medium goes the way of models.
-            request.attachment = request.attachment.or(request.media.take());
-        }
-        if message::size(&request.parts()) > room {
-            return Err(RunnerError::TooLarge(format!("a call may have at most {room} bytes")));
-        }
-        let attachment = match request.attachment.take() {
-            Some(bytes) => Some(bounds.limit(seal(bytes)).await??),
-            None => None,
-        };
-        let Ticket { slot, id, mut answer } = self.calls().reserve(context.permit)?;
-        self.submit(slot, id, &request, attachment.as_ref())?;
-        drop((request, attachment));
-        let guard = CancelOnDrop { process: self, id, armed: true };
-        let reply = tokio::select! {
-            reply = &mut answer => reply.unwrap_or(Err(RunnerError::Killed)),
-            why = bounds.exceeded() => {
-                self.cancel(id);
-                answer.await.ok();
-                Err(why)
-            }
-        };
-        guard.disarm();
-        reply
-    }
-
-    /// Writes a call into its slot and puts it into the queue; gives the slot back when that fails.
-    fn submit(&self, slot: u32, id: u64, request: &Request, attachment: Option<&OwnedFd>) -> Result<(), RunnerError> {
-        let written = self.write(slot, id, request, attachment);
-        let mut calls = self.calls();
-        match written {
-            Ok(()) => self.segment.control().push_call(&mut calls.tail, slot),
-            Err(_) => calls.give_back(slot),
-        }
-        drop(calls);
-        self.submitted.notify_one();
-        written
-    }
-
-    fn write(&self, slot: u32, id: u64, request: &Request, attachment: Option<&OwnedFd>) -> Result<(), RunnerError> {
-        let head = Head::call(id, request.operation.code(), request.model);
-        let at = self.segment.call(slot).ok_or(RunnerError::Overloaded)?;
-        // SAFETY: the slot has as much room and belongs to this call.
-        unsafe { message::write(at, self.segment.room(), head, &request.parts()) }
-            .ok_or_else(|| RunnerError::BadInput("a tensor has too many or too long axes".to_owned()))?;
-        if let Some(memory) = attachment {
-            let packet = Packet { kind: packet::ATTACH, id, ..Packet::default() };
-            // The command socket is full, or the runner is gone.
-            self.command(packet, Some(memory)).map_err(|_| RunnerError::Overloaded)?;
-        }
-        Ok(())
-    }
-
-    fn command(&self, packet: Packet, memory: Option<&OwnedFd>) -> io::Result<()> {
+    pub(super) fn command(&self, packet: Packet, memory: Option<&OwnedFd>) -> io::Result<()> {
         let descriptor = memory.map(AsRawFd::as_raw_fd);
         packet::send(self.control.as_fd(), packet, b"", descriptor.as_slice())
     }
 
-    /// Asks the runner to stop a call, and kills it when it has not after the grace.
-    fn cancel(self: &Arc<Self>, id: u64) {
-        self.command(Packet { kind: packet::CANCEL, id, ..Packet::default() }, None).ok();
-        let process = Arc::clone(self);
-        tokio::spawn(async move {
-            sleep(process.grace).await;
-            if process.calls().is_waiting(id) {
-                process.kill(Verdict::Hung);
-            }
-        });
-    }
-
-    fn kill(&self, verdict: Verdict) {
+    pub(super) fn kill(&self, verdict: Verdict) {
         self.verdict.set(verdict).ok();
         // SAFETY: sends a signal; the descriptor means this process only, even when it is gone already.
         unsafe {
@@ -222,72 +146,8 @@ impl Process {
         }
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Wakes the runner once per turn of the event loop instead of once per call.
-    async fn wake_once_per_turn(self: Arc<Self>) {
-        while self.is_alive() {
-            self.submitted.notified().await;
-            tokio::task::yield_now().await;
-            self.segment.control().wake_runner();
-        }
-    }
-
-    async fn read_answers(self: Arc<Self>, bell: AsyncFd<OwnedFd>) {
-        let mut head = 0;
-        while self.is_alive() {
-            match self.drain(&mut head) {
-                Ok(()) if !self.segment.control().service_rests(head) => continue,
-                Ok(()) => {}
-                Err(Unexpected) => return self.kill(Verdict::Misbehaved),
-            }
-            // The event loop tells of every ring, so the counter itself is never read.
-            match bell.readable().await {
-                Ok(mut guard) => guard.clear_ready(),
-                Err(_) => return self.kill(Verdict::Misbehaved),
-            }
-        }
-    }
-
-    /// Takes all answers that are there; `head` is this reader's own count.
-    fn drain(&self, head: &mut u32) -> Result<(), Unexpected> {
-        let control = self.segment.control();
-        loop {
-            let ahead = control.done_tail.0.load(std::sync::atomic::Ordering::SeqCst).wrapping_sub(*head);
-            if ahead == 0 {
-                return Ok(());
-            }
-            if ahead > MAX_SLOTS {
-                return Err(Unexpected);
-            }
-            self.take_answer(control.done_at(*head))?;
-            *head = head.wrapping_add(1);
-        }
-    }
-
-    /// Takes one answer. Everything in it is doubted: it is copied once, and the copy is checked.
-    fn take_answer(&self, slot: u32) -> Result<(), Unexpected> {
-        let at = self.segment.answer(slot).ok_or(Unexpected)?;
-        // SAFETY: the slot has as much room. The runner may write meanwhile; `read` and `copy_out` copy first.
-        let (head, records) = unsafe { message::read(at, self.segment.room()) }.ok_or(Unexpected)?;
-        self.calls().expects(slot, head.id)?;
-        let status = Status::from_code(head.status).ok_or(Unexpected)?;
-        // The slot still belongs to this call, so the copy needs no lock.
-        let parts = records.iter().map(|record| unsafe { record.copy_out(at) });
-        let reply = match status {
-            Status::Done => Ok(parts.collect()),
-            failed => {
-                let words = parts
-                    .into_iter()
-                    .find(|part| part.kind == PartKind::Words)
-                    .unwrap_or_else(|| message::Part::words("").copied());
-                Err(error_of(failed, &String::from_utf8_lossy(&words.bytes)))
-            }
-        };
-        self.calls().finish(slot, reply);
-        Ok(())
     }
 
     /// Follows the process and its packets; when it ends, tells everyone who waits.
@@ -311,6 +171,10 @@ impl Process {
                 }
             }
         };
+        // Its last packet says why it could not start.
+        while let Ok(Some(received)) = packet::receive(commands.get_ref().as_fd(), Descriptors::Refuse) {
+            hear(received, &mut ready);
+        }
         let no_memory = match stderr {
             Some(last_words) => timeout(LAST_WORDS, last_words).await.is_ok_and(|told| told.unwrap_or(false)),
             None => false,
@@ -355,12 +219,6 @@ fn hear(received: Received, ready: &mut ReadySender) {
     }
 }
 
-/// Copying many bytes would hold up the event loop.
-async fn seal(bytes: Bytes) -> Result<OwnedFd, RunnerError> {
-    let sealed = tokio::task::spawn_blocking(move || sealed_file(&bytes)).await;
-    sealed.map_err(io::Error::other).flatten().map_err(|error| RunnerError::Spawn(error.to_string()))
-}
-
 fn nonblocking(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: changes how the descriptor waits, which concerns the service's end only.
     if unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) } != 0 {
@@ -372,24 +230,4 @@ fn nonblocking(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 fn readable(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an owned descriptor is the same open file until the registration drops it.
     unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(io::Error::from)
-}
-
-struct CancelOnDrop<'a> {
-    process: &'a Arc<Process>,
-    id: u64,
-    armed: bool,
-}
-
-impl CancelOnDrop<'_> {
-    fn disarm(mut self) {
-        self.armed = false;
-    }
-}
-
-impl Drop for CancelOnDrop<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            self.process.cancel(self.id);
-        }
-    }
 }

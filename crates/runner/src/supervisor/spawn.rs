@@ -4,16 +4,18 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ortolan_engine::Device;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::error::RunnerError;
-use crate::settings::RunnerSettings;
+use crate::settings::{Isolation, RunnerSettings};
 use crate::supervisor::process::{Process, Started};
 use crate::wire::packet::{self, Packet};
-use crate::wire::protocol::{Hello, Ready};
+use crate::wire::protocol::{Hello, Ready, SessionSettings};
 use crate::wire::queue::bell;
 use crate::wire::segment::{Layout, Segment};
 
@@ -37,7 +39,7 @@ impl Launch {
         Self {
             program: settings.program.clone().unwrap_or_else(|| PathBuf::from("/proc/self/exe")),
             arguments: settings.arguments.clone(),
-            accept_degraded: settings.allow_degraded_sandbox || settings.isolation == crate::Isolation::None,
+            accept_degraded: settings.allow_degraded_sandbox || settings.isolation == Isolation::None,
             grace: settings.grace,
             hello,
             tenant,
@@ -45,7 +47,7 @@ impl Launch {
     }
 
     /// Starts the process and waits until it is ready.
-    pub(super) async fn start(self) -> Result<(std::sync::Arc<Process>, Ready), RunnerError> {
+    pub(super) async fn start(self) -> Result<(Arc<Process>, Ready), RunnerError> {
         let spawn = |error: io::Error| RunnerError::Spawn(error.to_string());
         let (control, theirs) = packet::pair().map_err(spawn)?;
         let layout = Layout::new(self.hello.slots, self.hello.room);
@@ -90,10 +92,40 @@ impl Launch {
     }
 }
 
-struct RetireOnDrop(Option<std::sync::Arc<Process>>);
+impl RunnerSettings {
+    /// What a runner on `device` is told.
+    pub(super) fn hello(&self, device: Device) -> Hello {
+        let layout = Layout::new(self.slots, self.room_bytes);
+        let memory_limit_bytes = match device {
+            // The segment is shared and not the runner's own.
+            Device::Cpu => Some(self.memory_limit_bytes.saturating_add(layout.total() as u64)),
+            Device::Cuda(_) => None,
+        };
+        Hello {
+            runtime_library: self.runtime_library.to_string_lossy().into_owned(),
+            slots: self.slots,
+            room: self.room_bytes,
+            memory_limit_bytes,
+            workers: self.workers,
+            detect_gpus: false,
+            sessions: self.sessions(device),
+        }
+    }
+
+    pub(super) fn sessions(&self, device: Device) -> SessionSettings {
+        SessionSettings {
+            device,
+            gpu_memory_limit_bytes: self.gpu_memory_limit_bytes,
+            copies: self.sessions_per_model,
+            intra_threads: self.intra_threads,
+        }
+    }
+}
+
+struct RetireOnDrop(Option<Arc<Process>>);
 
 impl RetireOnDrop {
-    fn keep(mut self) -> Result<std::sync::Arc<Process>, RunnerError> {
+    fn keep(mut self) -> Result<Arc<Process>, RunnerError> {
         self.0.take().ok_or(RunnerError::Killed)
     }
 }

@@ -4,6 +4,7 @@ use ortolan_domain::Slot;
 use ortolan_engine::{Device, EngineError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::child::sandbox::Enforcement;
 use crate::error::{MediaRefusal, RunnerError};
 use crate::wire::message::{OwnedPart, PartKind};
 
@@ -180,18 +181,6 @@ pub(crate) struct Ready {
     pub(crate) seccomp: bool,
     /// GPUs found; 0 unless asked for.
     pub(crate) gpus: u32,
-}
-
-/// How much of a policy the kernel enforces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Enforcement {
-    /// All of it.
-    Full,
-    /// What an older kernel knows of it; files are always among that.
-    Partial,
-    /// Nothing.
-    None,
 }
 
 impl Ready {

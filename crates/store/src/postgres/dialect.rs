@@ -24,7 +24,7 @@ macro_rules! for_update {
     };
 }
 
-/// The first `$3` pending rows of each tenant in `waiting` and each priority: an index range each.
+/// The first due rows, no more than a share, of each tenant in `waiting` and each priority: an index range each.
 macro_rules! first_of_each_tenant {
     () => {
         "waiting CROSS JOIN priorities CROSS JOIN LATERAL (
@@ -32,7 +32,7 @@ macro_rules! first_of_each_tenant {
             WHERE status = 'pending' AND queue = $1 AND tenant_id = waiting.tenant_id
                 AND priority = priorities.priority AND run_at <= $2
                 AND (expires_at IS NULL OR expires_at > $2 OR started_at IS NOT NULL)
-            ORDER BY run_at, id LIMIT (SELECT free FROM room)) AS first"
+            ORDER BY run_at, id LIMIT (SELECT size FROM share)) AS first"
     };
 }
 

@@ -21,9 +21,10 @@ pub(super) struct Dispatch {
 }
 
 /// `room` is what the window has left. `waiting` hops over the index from tenant to tenant instead of reading all their
-/// rows. `first` are the best rows of each tenant and priority, `ranked` gives each its place among its tenant's: the
-/// tenant's rows in flight count as places taken, which makes tenants take turns.
-const CHOOSE: &str = concat!(
+/// rows. `share` is how many rows of each tenant are looked at. `first` are the best rows of each tenant and priority;
+/// `ranked` says the how-manyth of its tenant's each is. A row's place is that after all that its tenant has in flight,
+/// which makes tenants take turns; only places that no row beyond a tenant's share could take are given away.
+pub(super) const CHOOSE: &str = concat!(
     "WITH RECURSIVE room(free) AS (
         SELECT CASE WHEN queued < $3 THEN $3 - queued ELSE 0 END
         FROM (SELECT COUNT(*) AS queued FROM tasks WHERE status = 'queued' AND queue = $1) AS window_now
@@ -35,23 +36,30 @@ const CHOOSE: &str = concat!(
                 WHERE tasks.status = 'pending' AND tasks.queue = $1 AND tasks.tenant_id > waiting.tenant_id
                 ORDER BY tasks.tenant_id LIMIT 1)
         FROM waiting WHERE waiting.tenant_id IS NOT NULL
+     ), share(size) AS (
+        SELECT CASE WHEN even < $4 THEN even ELSE $4 END
+        FROM (SELECT (SELECT free FROM room) / COUNT(*) + 8 AS even FROM waiting) AS evenly
      ), priorities(priority) AS (VALUES (2), (1), (0)
      ), in_flight(tenant_id, busy) AS (
         SELECT tenant_id, (SELECT COUNT(*) FROM tasks
                            WHERE tasks.status IN ('queued', 'running') AND tasks.tenant_id = waiting.tenant_id)
         FROM waiting WHERE tenant_id IS NOT NULL
-     ), ranked(id, priority, run_at, place) AS (
-        SELECT first.id, first.priority, first.run_at, in_flight.busy + ROW_NUMBER() OVER (
+     ), ranked(id, priority, run_at, busy, nth) AS (
+        SELECT first.id, first.priority, first.run_at, in_flight.busy, ROW_NUMBER() OVER (
             PARTITION BY first.tenant_id ORDER BY first.priority DESC, first.run_at, first.id)
         FROM ",
     first_of_each_tenant!(),
     " JOIN in_flight ON in_flight.tenant_id = first.tenant_id
+     ), eligible(id, priority, run_at, busy, nth) AS MATERIALIZED (
+        SELECT id, priority, run_at, busy, nth FROM ranked
+        WHERE nth <= (SELECT size FROM share) AND busy + nth <= $4
      )
-     SELECT id FROM ranked WHERE place <= $4
-     ORDER BY place, priority DESC, run_at, id LIMIT (SELECT free FROM room)"
+     SELECT id, (SELECT COUNT(*) FROM eligible), (SELECT MAX(nth) FROM eligible) < (SELECT size FROM share)
+     FROM eligible WHERE busy + nth <= (SELECT MIN(busy) FROM eligible) + (SELECT size FROM share)
+     ORDER BY busy + nth, priority DESC, run_at, id LIMIT (SELECT free FROM room)"
 );
 
-static MOVE: ManyRows = ManyRows::new(
+pub(super) static MOVE: ManyRows = ManyRows::new(
     2,
     concat!(
         "WITH given(id, at) AS (VALUES {rows})
@@ -72,35 +80,56 @@ pub(super) async fn dispatch(
 ) -> Result<Vec<Vec<Attempt>>, StoreError> {
     let mut moved = Vec::with_capacity(wishes.len());
     let mut looked = HashSet::new();
-    for Dispatch { queue, limits, now } in wishes {
-        let look = looked.insert((*queue, limits.window, limits.per_tenant));
+    for wish in wishes {
+        let look = looked.insert((wish.queue, wish.limits.window, wish.limits.per_tenant));
         moved.push(match look {
-            true => fill(connection, *queue, *limits, *now, changes).await?,
+            true => fill(connection, wish, changes).await?,
             false => Vec::new(),
         });
     }
     Ok(moved)
 }
 
+/// Looks again until there is no room or nobody waits: one look gives each tenant little more than an even share.
 async fn fill(
     connection: &mut Connection,
-    queue: QueueName,
-    limits: DispatchLimits,
-    now: Timestamp,
+    wish: &Dispatch,
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Attempt>, StoreError> {
-    dialect::one_dispatcher(connection, queue.as_str()).await?;
-    let values = Binder::default().with(queue.as_str()).with(now.as_micros());
-    let values = values.with(i64::from(limits.window)).with(i64::from(limits.per_tenant));
-    let rows = fetch(connection, CHOOSE, values).await?;
-    let chosen = rows.iter().map(|row| Reader::new("tasks", row).id(TaskId::from_uuid));
-    let chosen: Vec<TaskId> = chosen.collect::<Result<_, _>>()?;
-    let mut moved = Vec::with_capacity(chosen.len());
-    for some in chosen.chunks(MAX_ROWS) {
-        moved.extend(queue_rows(connection, some, now).await?);
+    dialect::one_dispatcher(connection, wish.queue.as_str()).await?;
+    let mut moved = Vec::new();
+    loop {
+        let look = look(connection, wish).await?;
+        for some in look.chosen.chunks(MAX_ROWS) {
+            let queued = queue_rows(connection, some, wish.now).await?;
+            moved.extend(queued.iter().map(|change| change.attempt));
+            changes.extend(queued);
+        }
+        if look.is_last {
+            return Ok(moved);
+        }
     }
-    changes.extend(moved.iter().cloned());
-    Ok(moved.into_iter().map(|change| change.attempt).collect())
+}
+
+/// What a look found.
+struct Look {
+    chosen: Vec<TaskId>,
+    /// True when all that could go was chosen.
+    is_last: bool,
+}
+
+async fn look(connection: &mut Connection, wish: &Dispatch) -> Result<Look, StoreError> {
+    let values = Binder::default().with(wish.queue.as_str()).with(wish.now.as_micros());
+    let values = values.with(i64::from(wish.limits.window)).with(i64::from(wish.limits.per_tenant));
+    let rows = fetch(connection, CHOOSE, values).await?;
+    let mut look = Look { chosen: Vec::with_capacity(rows.len()), is_last: true };
+    for row in &rows {
+        let mut row = Reader::new("tasks", row);
+        look.chosen.push(row.id(TaskId::from_uuid)?);
+        let (eligible, all_within_share): (i64, bool) = (row.get()?, row.get()?);
+        look.is_last = all_within_share && eligible == rows.len() as i64;
+    }
+    Ok(look)
 }
 
 /// Moves these pending rows to `queued`; gives those that moved, in the order given.
@@ -120,7 +149,7 @@ pub(super) async fn queue_rows(
     Ok(ids.iter().filter_map(|id| moved.remove(id)).collect())
 }
 
-static UNDO: ManyRows = ManyRows::new(
+pub(super) static UNDO: ManyRows = ManyRows::new(
     2,
     concat!(
         "WITH given(id, attempt) AS (VALUES {rows})

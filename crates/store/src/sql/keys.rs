@@ -142,17 +142,13 @@ async fn holder(connection: &mut Connection, scope: Scope, claim: &KeyClaim<'_>)
 }
 
 const FORGET_EXPIRED: &str = concat!(
-    "DELETE FROM idempotency_keys WHERE (tenant_id, key, scope) IN (
+    "WITH chosen(tenant_id, key, scope) AS MATERIALIZED (
         SELECT tenant_id, key, scope FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
     skip_locked!(),
-    ")"
+    ") DELETE FROM idempotency_keys WHERE (tenant_id, key, scope) IN (SELECT * FROM chosen)"
 );
 
 /// Forgets keys that expired; returns how many.
-pub(super) async fn forget_expired(
-    connection: &mut Connection,
-    now: Timestamp,
-    limit: u32,
-) -> Result<u64, StoreError> {
+pub(super) async fn forget_expired(connection: &mut Connection, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
     execute(connection, FORGET_EXPIRED, Binder::default().with(now.as_micros()).with(i64::from(limit))).await
 }

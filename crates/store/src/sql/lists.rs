@@ -10,14 +10,11 @@ use super::reader::Reader;
 use super::tasks::{self, task_columns};
 use crate::{Order, Page, QueueDepth, SortBy, StoreError, TaskFilter};
 
-const GET: &str = concat!("SELECT ", task_columns!(), " FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2");
+pub(super) const GET: &str =
+    concat!("SELECT ", task_columns!(), " FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2");
 
 /// The tenant's task, if it has it.
-pub(super) async fn get(
-    connection: &mut Connection,
-    tenant: TenantId,
-    id: TaskId,
-) -> Result<Option<Task>, StoreError> {
+pub(super) async fn get(connection: &mut Connection, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
     let values = Binder::default().with(tenant.as_uuid()).with(id.as_uuid());
     fetch_optional(connection, GET, values).await?.as_ref().map(tasks::read).transpose()
 }
@@ -97,7 +94,7 @@ fn order_by(filter: &TaskFilter) -> String {
     format!("{key} {way}{missing}, tasks.id {way}")
 }
 
-const DEPTHS: &str = "
+pub(super) const DEPTHS: &str = "
      SELECT queue, 'pending', COUNT(*) FROM tasks WHERE status = 'pending' GROUP BY queue
      UNION ALL SELECT queue, 'queued', COUNT(*) FROM tasks WHERE status = 'queued' GROUP BY queue
      UNION ALL SELECT queue, 'running', COUNT(*) FROM tasks WHERE status = 'running' GROUP BY queue";
@@ -113,7 +110,7 @@ pub(super) async fn depths(connection: &mut Connection) -> Result<Vec<QueueDepth
     rows.iter().map(read).collect()
 }
 
-const OPEN_TASKS: &str = "
+pub(super) const OPEN_TASKS: &str = "
      SELECT (SELECT COUNT(*) FROM tasks
              WHERE status = 'pending' AND queue IN ('gpu_jobs', 'cpu_jobs') AND tenant_id = $1)
           + (SELECT COUNT(*) FROM tasks WHERE status IN ('queued', 'running') AND tenant_id = $1)";

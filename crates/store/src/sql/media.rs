@@ -65,8 +65,7 @@ async fn take_key(
     idempotency: Option<&Idempotency>,
 ) -> Result<KeyHolder, StoreError> {
     let Some(idempotency) = idempotency else { return Ok(KeyHolder::Ours) };
-    let claim =
-        KeyClaim { tenant: media.tenant_id, idempotency, target: media.id.as_uuid(), now: media.created_at };
+    let claim = KeyClaim { tenant: media.tenant_id, idempotency, target: media.id.as_uuid(), now: media.created_at };
     Ok(keys::take(connection, Scope::Media, &[claim]).await?.pop().unwrap_or(KeyHolder::Ours))
 }
 
@@ -118,8 +117,7 @@ pub(super) async fn list(
     Ok(Page { items: rows.iter().map(read).collect::<Result<_, _>>()?, total })
 }
 
-const DELETE: &str =
-    concat!("DELETE FROM media WHERE tenant_id = $1 AND id = $2 RETURNING ", media_columns!());
+const DELETE: &str = concat!("DELETE FROM media WHERE tenant_id = $1 AND id = $2 RETURNING ", media_columns!());
 
 /// Deletes a row and gives it.
 pub(super) async fn delete(

@@ -23,3 +23,25 @@ pub(super) use batch::Batch;
 pub(super) use lane::Lane;
 
 use super::dialect::{self, Arguments, Connection, Row};
+
+/// The statements that must be fast with millions of rows, in the smallest and the largest size.
+#[cfg(test)]
+#[allow(dead_code)]
+pub(super) fn frequent_statements() -> Vec<String> {
+    let many = [&dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
+    let many = many.into_iter().flat_map(|statement| [statement.text(1).0, statement.text(64).0]);
+    let single = [
+        dispatch::CHOOSE,
+        steer::LOOK,
+        steer::CANCEL,
+        steer::RETRY,
+        upkeep::LOSE_LEASES,
+        upkeep::TAKE_BACK_UNDELIVERED,
+        upkeep::EXPIRE,
+        upkeep::DELETE_ENDED,
+        lists::GET,
+        lists::DEPTHS,
+        lists::OPEN_TASKS,
+    ];
+    many.map(|text| text.to_string()).chain(single.map(str::to_owned)).collect()
+}

@@ -14,7 +14,7 @@ use super::{Connection, Row};
 use crate::statement::{ManyRows, rounds};
 use crate::{Claim, Completion, Failure, Fate, StoreError, TaskChange};
 
-static CLAIM: ManyRows = ManyRows::new(
+pub(super) static CLAIM: ManyRows = ManyRows::new(
     7,
     concat!(
         "WITH given(id, attempt, owner, run, at, lease, deadline) AS (VALUES {rows})
@@ -62,7 +62,7 @@ pub(super) struct Heartbeat {
     pub(super) until: Timestamp,
 }
 
-static HEARTBEAT: ManyRows = ManyRows::new(
+pub(super) static HEARTBEAT: ManyRows = ManyRows::new(
     5,
     "WITH given(id, attempt, owner, progress, until) AS (VALUES {rows})
      UPDATE tasks SET lease_expires_at = given.until, progress = COALESCE(given.progress, tasks.progress)
@@ -77,7 +77,8 @@ pub(super) async fn heartbeat(
     connection: &mut Connection,
     beats: &[Heartbeat],
 ) -> Result<Vec<Vec<Attempt>>, StoreError> {
-    let all = beats.iter().enumerate().flat_map(|(beat, heartbeat)| heartbeat.held.iter().map(move |held| (beat, held)));
+    let all =
+        beats.iter().enumerate().flat_map(|(beat, heartbeat)| heartbeat.held.iter().map(move |held| (beat, held)));
     let all: Vec<(usize, &(Attempt, Option<f64>))> = all.collect();
     let mut lost: Vec<Vec<Attempt>> = beats.iter().map(|_| Vec::new()).collect();
     for round in rounds(all.iter().map(|(_, (attempt, _))| attempt.task_id)) {
@@ -105,7 +106,7 @@ fn read_attempts(rows: &[Row]) -> Result<std::collections::HashSet<Attempt>, Sto
     rows.iter().map(read).collect()
 }
 
-static COMPLETE: ManyRows = ManyRows::new(
+pub(super) static COMPLETE: ManyRows = ManyRows::new(
     5,
     concat!(
         "WITH given(id, attempt, owner, at, inference_time_ms) AS (VALUES {rows})
@@ -158,7 +159,7 @@ fn read_runs(rows: &[Row], changes: &mut Vec<TaskChange>) -> Result<HashMap<Atte
     Ok(runs)
 }
 
-static FAIL: ManyRows = ManyRows::new(
+pub(super) static FAIL: ManyRows = ManyRows::new(
     9,
     concat!(
         "WITH given(id, attempt, owner, status, failures, run_at, ended_at, code, detail) AS (VALUES {rows})

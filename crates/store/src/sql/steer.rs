@@ -12,8 +12,10 @@ use super::tasks::{self, change_columns, task_columns};
 use super::{Connection, dispatch, lists};
 use crate::{CancelOutcome, EnqueueOutcome, RetryOutcome, StoreError, TaskChange};
 
-const LOOK: &str =
-    concat!("SELECT tasks.status, tasks.attempt FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2", for_update!());
+pub(super) const LOOK: &str = concat!(
+    "SELECT tasks.status, tasks.attempt FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2",
+    for_update!()
+);
 
 /// The status and attempt of the tenant's task, which stay so until this transaction ends.
 async fn look(
@@ -27,7 +29,7 @@ async fn look(
     Ok(Some((row.word("status", TaskStatus::parse)?, row.get()?)))
 }
 
-const CANCEL: &str = concat!(
+pub(super) const CANCEL: &str = concat!(
     "UPDATE tasks SET status = 'cancelled', version = version + 1, completed_at = $2, progress = NULL,
         lease_expires_at = NULL, deadline_at = NULL
      WHERE id = $1 AND status IN ('pending', 'queued', 'running')
@@ -52,7 +54,7 @@ pub(super) async fn cancel(
     Ok(CancelOutcome::Cancelled { was, attempt: Attempt { task_id: id, attempt } })
 }
 
-const RETRY: &str = concat!(
+pub(super) const RETRY: &str = concat!(
     "UPDATE tasks SET status = 'pending', version = version + 1, run_at = $2, expires_at = $2 + patience_us,
         failures = 0, crashes = 0, error_code = NULL, error_detail = NULL, queued_at = NULL, started_at = NULL,
         completed_at = NULL, run_id = NULL, worker_id = NULL, lease_expires_at = NULL, deadline_at = NULL,

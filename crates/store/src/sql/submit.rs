@@ -38,8 +38,12 @@ pub(super) async fn submit(
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Submission>, StoreError> {
     let holders = take_keys(connection, submits).await?;
-    let first: Vec<&Submit> =
-        submits.iter().zip(&holders).filter(|(_, holder)| matches!(holder, KeyHolder::Ours)).map(|(new, _)| new).collect();
+    let first: Vec<&Submit> = submits
+        .iter()
+        .zip(&holders)
+        .filter(|(_, holder)| matches!(holder, KeyHolder::Ours))
+        .map(|(new, _)| new)
+        .collect();
     insert(connection, &first).await?;
     let mut outcomes = Vec::with_capacity(submits.len());
     for (Submit { task, .. }, holder) in submits.iter().zip(holders) {

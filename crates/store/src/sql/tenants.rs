@@ -188,10 +188,8 @@ pub(super) async fn keys(
     Ok(Page { items: rows.iter().map(read_key).collect::<Result<_, _>>()?, total })
 }
 
-const REVOKE_KEY: &str = concat!(
-    "UPDATE api_keys SET revoked_at = $3 WHERE id = $2 AND revoked_at IS NULL AND ",
-    of_tenant!()
-);
+const REVOKE_KEY: &str =
+    concat!("UPDATE api_keys SET revoked_at = $3 WHERE id = $2 AND revoked_at IS NULL AND ", of_tenant!());
 
 /// Revokes a key of this tenant (of the operators for `None`).
 pub(super) async fn revoke_key(

@@ -1,4 +1,7 @@
 //! What the reconciler does: leases and deliveries that were lost, rows that expired, rows that are old.
+//!
+//! Rows are chosen in a materialized CTE: PostgreSQL may run a plain subquery more than once, and with `SKIP LOCKED` each
+//! time finds others, so that the limit would be exceeded.
 
 use ortolan_domain::job::Attempt;
 use ortolan_domain::{ErrorCode, Task, Timestamp};
@@ -20,12 +23,13 @@ macro_rules! take_back {
     };
 }
 
-const LOSE_LEASES: &str = concat!(
-    take_back!(),
-    "WHERE status = 'running' AND id IN (
+pub(super) const LOSE_LEASES: &str = concat!(
+    "WITH chosen(id) AS MATERIALIZED (
         SELECT id FROM tasks WHERE status = 'running' AND lease_expires_at < $1 ORDER BY lease_expires_at LIMIT $5",
     skip_locked!(),
-    ") RETURNING ",
+    ") ",
+    take_back!(),
+    "WHERE status = 'running' AND id IN (SELECT chosen.id FROM chosen) RETURNING ",
     change_columns!()
 );
 
@@ -62,13 +66,14 @@ pub(super) async fn take_back_all(
     Ok(hear(fetch(connection, TAKE_BACK_ALL, taking_back(now, max_crashes)).await?, changes)?.len() as u64)
 }
 
-const TAKE_BACK_UNDELIVERED: &str = concat!(
-    "UPDATE tasks SET status = 'pending', version = version + 1
-     WHERE status = 'queued' AND id IN (
+pub(super) const TAKE_BACK_UNDELIVERED: &str = concat!(
+    "WITH chosen(id) AS MATERIALIZED (
         SELECT id FROM tasks WHERE status = 'queued' AND queue IN ('gpu_jobs', 'cpu_jobs') AND queued_at < $1
         ORDER BY queued_at LIMIT $2",
     skip_locked!(),
-    ") RETURNING ",
+    ") UPDATE tasks SET status = 'pending', version = version + 1
+     WHERE status = 'queued' AND id IN (SELECT chosen.id FROM chosen)
+     RETURNING ",
     change_columns!()
 );
 
@@ -83,14 +88,16 @@ pub(super) async fn take_back_undelivered(
     attempts(fetch(connection, TAKE_BACK_UNDELIVERED, values).await?, changes)
 }
 
-const EXPIRE: &str = concat!(
-    "UPDATE tasks SET status = 'failed', version = version + 1, completed_at = $1, error_code = $2, error_detail = $3
-     WHERE status IN ('pending', 'queued') AND id IN (
+pub(super) const EXPIRE: &str = concat!(
+    "WITH chosen(id) AS MATERIALIZED (
         SELECT id FROM tasks WHERE status IN ('pending', 'queued') AND expires_at IS NOT NULL AND expires_at <= $1
             AND started_at IS NULL
         ORDER BY expires_at LIMIT $4",
     skip_locked!(),
-    ") RETURNING ",
+    ") UPDATE tasks SET status = 'failed', version = version + 1, completed_at = $1, error_code = $2,
+        error_detail = $3
+     WHERE status IN ('pending', 'queued') AND id IN (SELECT chosen.id FROM chosen)
+     RETURNING ",
     change_columns!()
 );
 
@@ -133,11 +140,11 @@ pub(super) async fn long_running(
     fetch(connection, LONG_RUNNING, values).await?.iter().map(tasks::read).collect()
 }
 
-const DELETE_ENDED: &str = concat!(
-    "DELETE FROM tasks WHERE completed_at IS NOT NULL AND id IN (
+pub(super) const DELETE_ENDED: &str = concat!(
+    "WITH chosen(id) AS MATERIALIZED (
         SELECT id FROM tasks WHERE completed_at IS NOT NULL AND completed_at < $1 ORDER BY completed_at LIMIT $2",
     skip_locked!(),
-    ")"
+    ") DELETE FROM tasks WHERE completed_at IS NOT NULL AND id IN (SELECT chosen.id FROM chosen)"
 );
 
 /// Deletes rows that ended before `ended_before`, with their artifacts; returns how many.

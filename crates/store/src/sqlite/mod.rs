@@ -7,6 +7,8 @@
 #[macro_use]
 mod dialect;
 mod committer;
+#[cfg(test)]
+mod plans;
 #[path = "../sql/mod.rs"]
 mod sql;
 mod wal;

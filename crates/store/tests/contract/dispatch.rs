@@ -100,3 +100,36 @@ pub(crate) async fn enqueue_ignores_the_limits(f: Fixture) {
     let unknown = f.stores.tasks.enqueue(f.tenant.id, TaskId::generate(), at(4)).await.unwrap();
     assert!(matches!(unknown, EnqueueOutcome::NotFound));
 }
+
+/// The order is the same whether the window is filled at once or place by place, also where a tenant has far more rows
+/// than its share, of all priorities.
+pub(crate) async fn a_wide_window_takes_the_same_as_many_narrow_ones(f: Fixture) {
+    let mut tenants = vec![f.tenant.clone()];
+    for name in ["beta", "gamma", "delta"] {
+        tenants.push(f.another_tenant(name).await);
+    }
+    for (tenant, count) in tenants.iter().zip([70, 3, 40, 1]) {
+        for n in 0..count {
+            let mut task = task_of(tenant);
+            (task.priority, task.created_at) = (Priority::ALL[n % 3], at(-(n as i64 * 7 % 11)));
+            f.submit(task).await;
+        }
+    }
+    let wide = f.dispatch(window(90)).await;
+    assert_eq!(wide.len(), 90);
+    assert_eq!(f.stores.tasks.undo_dispatch(&wide, at(1)).await.unwrap(), 90);
+    let mut narrow = Vec::new();
+    for places in 1..=90 {
+        narrow.extend(f.dispatch(window(places)).await);
+    }
+    let ids = |attempts: &[ortolan_domain::job::Attempt]| attempts.iter().map(|one| one.task_id).collect::<Vec<_>>();
+    assert_eq!(ids(&wide), ids(&narrow));
+}
+
+pub(crate) async fn who_has_much_in_flight_still_gets_the_free_places(f: Fixture) {
+    let beta = f.another_tenant("beta").await;
+    submit_for(&f, &f.tenant.clone(), 80).await;
+    assert_eq!(f.dispatch(window(40)).await.len(), 40);
+    submit_for(&f, &beta, 1).await;
+    assert_eq!(f.dispatch(window(44)).await.len(), 4, "one for the newcomer, three for the other");
+}

@@ -36,7 +36,8 @@ where
     T: Future<Output = ()> + Send + 'static,
 {
     let server = std::env::var("ORTOLAN_TEST_POSTGRES_URL");
-    let server = server.expect("ORTOLAN_TEST_POSTGRES_URL names no PostgreSQL server: `./dev test` starts one and sets it");
+    let server =
+        server.expect("ORTOLAN_TEST_POSTGRES_URL names no PostgreSQL server: `./dev test` starts one and sets it");
     let name = format!("ortolan_{}", ortolan_domain::TenantId::generate()).replace('-', "");
     let mut admin = PgConnection::connect(&server).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();

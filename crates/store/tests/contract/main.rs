@@ -44,6 +44,8 @@ contract! {
     dispatch::rows_that_wait_or_expired_stay,
     dispatch::undelivered_rows_come_back,
     dispatch::enqueue_ignores_the_limits,
+    dispatch::a_wide_window_takes_the_same_as_many_narrow_ones,
+    dispatch::who_has_much_in_flight_still_gets_the_free_places,
     lists::filters_and_pages,
     lists::sorts_put_those_that_never_ran_last,
     lists::depths_and_open_tasks_count_what_has_not_ended,

@@ -68,8 +68,8 @@ pub(crate) async fn a_whole_life_counts_versions_and_tells_the_observer(f: Fixtu
     assert_eq!((ended.completed_at, ended.inference_time_ms), (Some(at(2)), Some(12.5)));
     let heard = f.heard.of(task.spec.id);
     let words: Vec<_> = heard.iter().map(|change| (change.status, change.version)).collect();
-    use TaskStatus::*;
-    assert_eq!(words, [(Pending, 1), (Queued, 2), (Running, 3), (Completed, 4)]);
+    let expected = [TaskStatus::Pending, TaskStatus::Queued, TaskStatus::Running, TaskStatus::Completed];
+    assert_eq!(words, expected.into_iter().zip(1..).collect::<Vec<_>>());
     assert!(words.windows(2).all(|pair| invariant::is_legal(pair[0].0, pair[1].0)));
     assert!(heard.iter().all(|change| change.queue == QUEUE && change.tenant_id == f.tenant.id));
 }

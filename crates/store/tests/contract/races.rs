@@ -33,7 +33,9 @@ pub(crate) async fn cancel_and_complete_have_one_winner(f: Fixture) {
             cancelling.stores.tasks.cancel(cancelling.tenant.id, id, at(5)).await.unwrap()
         });
         let complete =
-            tokio::spawn(async move { completing.stores.tasks.complete(completion(&fence, &task, 5, 3)).await.unwrap() });
+            tokio::spawn(
+                async move { completing.stores.tasks.complete(completion(&fence, &task, 5, 3)).await.unwrap() },
+            );
         let (cancelled, completed) = (cancel.await.unwrap(), complete.await.unwrap());
         let status = f.get(id).await.status;
         match cancelled {

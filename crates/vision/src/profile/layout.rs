@@ -260,3 +260,71 @@ fn describe_dims(dims: impl ExactSizeIterator<Item = Option<u64>>) -> String {
     let shown: Vec<_> = dims.take(SHOWN).map(|dim| dim.map_or("?".to_owned(), |dim| dim.to_string())).collect();
     format!("[{}{more}]", shown.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{RowOrder::*, *};
+
+    fn clues(named_classes: usize, final_rows: Option<bool>, states_task: bool) -> Clues {
+        Clues { final_rows, named_classes, states_task }
+    }
+
+    #[test]
+    fn names_tell_columns_from_rows_whichever_is_larger() {
+        let three = clues(3, None, true);
+        assert_eq!(
+            three.decide(BoxKind::Upright, Some(0), [Some(7), Some(500)]),
+            Some(Some(ColumnsFirst { classes: 3 }))
+        );
+        assert_eq!(
+            three.decide(BoxKind::Upright, Some(0), [Some(500), Some(8)]),
+            Some(Some(Objectness { classes: 3 }))
+        );
+        assert_eq!(
+            three.decide(BoxKind::Upright, Some(0), [Some(7), Some(2)]),
+            Some(Some(ColumnsFirst { classes: 3 }))
+        );
+        assert_eq!(three.decide(BoxKind::Upright, Some(0), [Some(2), Some(8)]), Some(Some(Objectness { classes: 3 })));
+    }
+
+    #[test]
+    fn without_names_the_smaller_dimension_is_the_columns() {
+        let unnamed = clues(0, None, true);
+        assert_eq!(
+            unnamed.decide(BoxKind::Upright, Some(0), [Some(84), Some(8400)]),
+            Some(Some(ColumnsFirst { classes: 80 }))
+        );
+        assert_eq!(
+            unnamed.decide(BoxKind::Upright, Some(0), [Some(25_200), Some(85)]),
+            Some(Some(Objectness { classes: 80 }))
+        );
+    }
+
+    #[test]
+    fn six_columns_are_final_rows_but_six_rows_are_two_classes() {
+        let two = clues(2, Some(false), true);
+        assert_eq!(two.decide(BoxKind::Upright, Some(0), [Some(300), Some(6)]), Some(Some(Final)));
+        assert_eq!(
+            two.decide(BoxKind::Upright, Some(0), [Some(6), Some(8400)]),
+            Some(Some(ColumnsFirst { classes: 2 }))
+        );
+    }
+
+    #[test]
+    fn one_class_with_objectness_is_no_final_row() {
+        let shape = [Some(25_200), Some(6)];
+        let decide = |clues: Clues| clues.decide(BoxKind::Upright, Some(0), shape);
+        assert_eq!(decide(clues(1, None, false)), Some(Some(Objectness { classes: 1 })));
+        assert_eq!(decide(clues(1, Some(false), true)), Some(Some(Objectness { classes: 1 })));
+        assert_eq!(decide(clues(1, None, true)), Some(Some(Final)));
+    }
+
+    #[test]
+    fn open_dimensions_wait_for_the_run() {
+        let three = clues(3, Some(false), true);
+        assert_eq!(three.decide(BoxKind::Upright, Some(0), [None, None]), Some(None));
+        assert_eq!(three.decide(BoxKind::Masks, None, [Some(39), Some(500)]), Some(None));
+        assert_eq!(three.decide(BoxKind::Upright, Some(0), [Some(7), None]), Some(Some(ColumnsFirst { classes: 3 })));
+        assert_eq!(clues(3, Some(true), true).decide(BoxKind::Oriented, Some(1), [None, None]), Some(None));
+    }
+}

@@ -1,21 +1,8 @@
-//! Fixtures shared by the tests: reference files, and what the fixture models declare.
+//! What the fixture models declare.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::collections::BTreeMap;
 
 use ortolan_vision::{ElementType, ModelProfile, TensorFacts, VisionTask};
-use serde_json::Value;
-
-pub fn fixtures() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures")
-}
-
-/// The reference files that hold cases of one model and one picture.
-pub fn references() -> Vec<Value> {
-    let entries = fs::read_dir(fixtures().join("reference")).unwrap();
-    let files =
-        entries.map(|entry| serde_json::from_slice::<Value>(&fs::read(entry.unwrap().path()).unwrap()).unwrap());
-    files.filter(|reference| reference.get("cases").is_some() && reference.get("image").is_some()).collect()
-}
 
 /// The profile of a fixture model, from the facts that its file declares.
 pub fn profile(model: &str) -> ModelProfile {

@@ -15,8 +15,9 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Ref, Schema, SchemaFor
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::ApiError;
-use crate::extract::{parse_json, read_limited, require_json};
+use crate::extract::{parse_json, read_limited, require_json, require_object};
 use crate::media::{Incoming, receive};
+use crate::openapi::words;
 use crate::state::ApiState;
 use crate::upload::Form;
 
@@ -27,8 +28,8 @@ const PARTS: &str = "one part 'file' and one part 'task'";
 #[serde(deny_unknown_fields)]
 #[schema(as = NewTask)]
 pub struct TaskWish {
-    /// What to do: `object_detection`, `segmentation`, `classification` or `noop`.
-    #[schema(value_type = String)]
+    /// What to do.
+    #[schema(value_type = words::TaskType)]
     pub task_type: TaskType,
     /// The media object to look at; every type but `noop` needs one.
     #[schema(value_type = Option<String>, format = Uuid)]
@@ -37,8 +38,8 @@ pub struct TaskWish {
     #[schema(value_type = Option<Object>)]
     #[serde(default, deserialize_with = "present")]
     config: Option<Box<RawValue>>,
-    /// `low`, `normal` or `high`.
-    #[schema(value_type = Option<String>, default = "normal")]
+    /// How urgent it is; `normal` when left out.
+    #[schema(value_type = Option<words::Priority>)]
     #[serde(default)]
     pub priority: Priority,
 }
@@ -50,8 +51,11 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<B
 
 impl TaskWish {
     fn check_config(&self, state: &ApiState) -> Result<CheckedConfig, ApiError> {
-        let config = self.config.as_deref().unwrap_or(RawValue::NULL);
-        let config = if self.config.is_some() { Cow::Borrowed(config) } else { Cow::Owned(empty_object()?) };
+        let config = match &self.config {
+            Some(config) => Cow::Borrowed(config.as_ref()),
+            None => Cow::Owned(empty_object()?),
+        };
+        require_object("config", config.get().as_bytes())?;
         Ok(TaskConfig::check(self.task_type, &config, state.settings().confidence)?)
     }
 

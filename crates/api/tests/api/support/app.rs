@@ -179,7 +179,8 @@ impl Wired {
             stop: stop.clone(),
             settings,
         });
-        router(state, Router::new())
+        let alive = axum::routing::get(async || "alive");
+        router(state, Router::new().route("/health/live", alive))
     }
 
     /// Moves everything that is pending into the queues.

@@ -7,8 +7,7 @@ use crate::Failure;
 use crate::client::{Artifact, NewTask, Task, Upload};
 use crate::commands::{Session, ended, findings};
 use crate::draw::{Finding, annotate, read_picture, write_png};
-use crate::progress::Board;
-use crate::terminal::printable;
+use crate::progress::{Board, Work};
 
 /// What came of a picture.
 #[derive(Serialize)]
@@ -27,13 +26,13 @@ pub(super) async fn look(session: &Session, board: &Board, task: &NewTask, job: 
     let work = board.begin(&name.to_string_lossy());
     let outcome = run(session, &work, task, job).await;
     match &outcome {
-        Ok(look) => work.end(&format!("{} found", look.findings.len())),
-        Err(failure) => work.end(&printable(&failure.to_string())),
+        Ok(look) => work.step(&format!("{} found", look.findings.len())),
+        Err(_) => work.step("failed"),
     }
     outcome
 }
 
-async fn run(session: &Session, work: &crate::progress::Work, task: &NewTask, job: &Job) -> Result<Look, Failure> {
+async fn run(session: &Session, work: &Work, task: &NewTask, job: &Job) -> Result<Look, Failure> {
     let client = &session.client;
     let upload = Upload::open(&job.picture, |size_bytes| work.upload(size_bytes)).await?;
     let submitted = client.submit(task, Some(upload), None).await?;

@@ -54,7 +54,8 @@ pub(super) async fn run(args: SubmitArgs, session: &Session) -> Result<(), Failu
         None => None,
     };
     let task = session.client.submit(&new, file, args.idempotency_key.as_deref()).await?;
-    work.end("submitted");
+    work.step("submitted");
+    drop(work);
     if args.follow {
         return follow(session, task.task_id).await;
     }
