@@ -11,7 +11,9 @@ use ortolan_domain::job::{Attempt, MlItem, MlOutcome, MlResult, Provenance, Timi
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
 use ortolan_domain::{Clock, Priority, RunId, SystemClock, Task, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
-use ortolan_store::{Claim, DispatchLimits, Fence, SqliteSettings, Stores, Submission, TaskChange, TaskObserver, Tenant};
+use ortolan_store::{
+    Claim, DispatchLimits, Fence, SqliteSettings, Stores, Submission, TaskChange, TaskObserver, Tenant,
+};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -46,7 +48,8 @@ impl House {
         stores.migrate().await?;
         let clock = SystemClock::shared();
         let name = TenantSlug::parse("acme")?;
-        let tenant = Tenant { id: TenantId::generate(), name, display_name: None, disabled: false, created_at: clock.now() };
+        let tenant =
+            Tenant { id: TenantId::generate(), name, display_name: None, disabled: false, created_at: clock.now() };
         stores.tenants.create_tenant(&tenant).await?;
         Ok(Self { stores, tenant, clock, _folder: folder })
     }
@@ -109,7 +112,10 @@ impl House {
         let facts = ortolan_domain::invariant::ArtifactFacts { count: page.total, runs: runs.len() as u64 };
         let broken = ortolan_domain::invariant::check_task(&task, &facts);
         anyhow::ensure!(broken.is_empty(), "{broken:?} in {task:?}");
-        anyhow::ensure!(page.items.iter().all(|a| Some(a.provenance.run_id) == task.run_id), "artifacts of another run");
+        anyhow::ensure!(
+            page.items.iter().all(|a| Some(a.provenance.run_id) == task.run_id),
+            "artifacts of another run"
+        );
         Ok(())
     }
 }
@@ -137,7 +143,10 @@ pub fn good_item() -> MlItem {
 }
 
 /// Runs one asynchronous case and turns its error into a failed one.
-pub fn case<F: Future<Output = Result<()>>>(runtime: &tokio::runtime::Runtime, future: F) -> Result<(), proptest::test_runner::TestCaseError> {
+pub fn case<F: Future<Output = Result<()>>>(
+    runtime: &tokio::runtime::Runtime,
+    future: F,
+) -> Result<(), proptest::test_runner::TestCaseError> {
     runtime.block_on(future).map_err(|error| proptest::test_runner::TestCaseError::fail(format!("{error:#}")))
 }
 

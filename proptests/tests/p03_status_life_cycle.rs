@@ -41,11 +41,10 @@ async fn take(house: &House, id: ortolan_domain::TaskId, step: Step) -> anyhow::
     let moved = match step {
         Step::Dispatch => house.dispatch(id).await?.is_some(),
         Step::Claim => house.claim(attempt, "worker").await?.is_some(),
-        Step::Complete => {
-            tasks.complete(Completion { fence, now, artifacts: vec![], inference_time_ms: None }).await?
-        }
+        Step::Complete => tasks.complete(Completion { fence, now, artifacts: vec![], inference_time_ms: None }).await?,
         Step::StaleComplete => {
-            let fence = Fence { attempt: Attempt { attempt: attempt.attempt - 1, ..attempt }, owner: "worker".to_owned() };
+            let fence =
+                Fence { attempt: Attempt { attempt: attempt.attempt - 1, ..attempt }, owner: "worker".to_owned() };
             let stale = tasks.complete(Completion { fence, now, artifacts: vec![], inference_time_ms: None }).await?;
             anyhow::ensure!(!stale, "a stale attempt completed the task");
             false
@@ -60,7 +59,11 @@ async fn take(house: &House, id: ortolan_domain::TaskId, step: Step) -> anyhow::
     legal(before.status, after.status)?;
     anyhow::ensure!(moved == (before.version != after.version), "{step:?} said {moved}: {before:?} -> {after:?}");
     anyhow::ensure!(after.attempt >= before.attempt, "the attempt shrank");
-    anyhow::ensure!(!matches!(step, Step::Complete) || moved == running, "complete went through from {}", before.status);
+    anyhow::ensure!(
+        !matches!(step, Step::Complete) || moved == running,
+        "complete went through from {}",
+        before.status
+    );
     anyhow::ensure!(!matches!(step, Step::LoseLease) || !moved, "a lease that lasts was taken away");
     house.check(id).await
 }

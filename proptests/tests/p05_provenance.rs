@@ -12,7 +12,14 @@ use serde_json::{Map, Value, json};
 /// A configuration's fields in some order.
 fn fields() -> impl Strategy<Value = Vec<(String, Value)>> {
     let share = (1u32..=99).prop_map(|n| json!(f64::from(n) / 100.0));
-    let all = (share.clone(), share, 1u32..3000, any::<bool>(), 1u32..100, prop::sample::subsequence(vec![0, 1, 2, 3, 4], 0..=5));
+    let all = (
+        share.clone(),
+        share,
+        1u32..3000,
+        any::<bool>(),
+        1u32..100,
+        prop::sample::subsequence(vec![0, 1, 2, 3, 4], 0..=5),
+    );
     all.prop_flat_map(|(confidence, iou, most, agnostic, top_k, kept)| {
         let fields = [
             ("confidence_threshold", confidence),

@@ -66,7 +66,11 @@ impl Bench {
         self.until(id, |status| status == TaskStatus::Running).await
     }
 
-    async fn until(&self, id: ortolan_domain::TaskId, there: impl Fn(TaskStatus) -> bool) -> anyhow::Result<ortolan_domain::Task> {
+    async fn until(
+        &self,
+        id: ortolan_domain::TaskId,
+        there: impl Fn(TaskStatus) -> bool,
+    ) -> anyhow::Result<ortolan_domain::Task> {
         loop {
             let task = self.house.task(id).await?;
             if there(task.status) {

@@ -37,7 +37,11 @@ async fn run(permits: usize, calls: Vec<Call>) -> anyhow::Result<()> {
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
-    anyhow::ensure!(peak.load(Ordering::SeqCst) <= permits, "{} of {permits} permits were out", peak.load(Ordering::SeqCst));
+    anyhow::ensure!(
+        peak.load(Ordering::SeqCst) <= permits,
+        "{} of {permits} permits were out",
+        peak.load(Ordering::SeqCst)
+    );
     let facts = gate.facts();
     anyhow::ensure!((facts.running, facts.waiting) == (0, 0), "{facts:?}");
     Ok(())

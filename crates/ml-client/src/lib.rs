@@ -11,8 +11,8 @@ mod http;
 pub mod paths;
 
 pub use contract::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, ProbeMedia, RunnerInfo,
-    TensorSpec,
+    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
+    ProbeMedia, RunnerInfo, TensorSpec,
 };
 pub use http::HttpInference;
 pub use ortolan_domain::job::MlError;

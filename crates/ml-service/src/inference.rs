@@ -9,8 +9,8 @@ use ortolan_domain::job::{MlError, SlotRef};
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::{ErrorCode, Slot, TenantSlug};
 use ortolan_ml_client::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, ProbeMedia, RunnerInfo,
-    TensorSpec,
+    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
+    ProbeMedia, RunnerInfo, TensorSpec,
 };
 use ortolan_runner::{CacheInfo, CallContext};
 use tokio::time::Instant;
@@ -48,7 +48,8 @@ impl Inference for MlService {
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
         let deaths = self.0.pool.deaths();
-        let died = |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
+        let died =
+            |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
         let CacheInfo { models, runners, gpu_count } = self.0.pool.cache_info();
         let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
         let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).filter_map(loaded).collect();
@@ -99,7 +100,12 @@ impl Inference for MlService {
             gpu_device_name: gpu_available.then(|| device.clone()),
             gpu_memory_total_mb: None,
             gpu_memory_used_mb: None,
-            devices: vec![DeviceHealth { name: device, permits: gate.permits, running: gate.running, waiting: gate.waiting }],
+            devices: vec![DeviceHealth {
+                name: device,
+                permits: gate.permits,
+                running: gate.running,
+                waiting: gate.waiting,
+            }],
             isolation: self.0.settings.isolation.clone(),
             runtime_version: self.0.settings.runtime_version.clone(),
         })
@@ -113,7 +119,8 @@ impl MlService {
 }
 
 fn object(path: &str) -> Result<ObjectPath, MlError> {
-    ObjectPath::parse(path).map_err(|_| MlError::new(ErrorCode::Invalid, "object_path is not a path of the object store"))
+    ObjectPath::parse(path)
+        .map_err(|_| MlError::new(ErrorCode::Invalid, "object_path is not a path of the object store"))
 }
 
 /// A loaded model as the contract shows it; its key tells what it is for.
@@ -150,5 +157,9 @@ fn report_of(report: ortolan_runner::ModelReport) -> ModelReport {
 fn spec(tensor: &ortolan_engine::TensorSpec) -> TensorSpec {
     let datatype = tensor.element.map_or("UNKNOWN", ortolan_engine::ElementType::name);
     let size = |dim: &ortolan_engine::Dimension| dim.fixed().and_then(|size| i64::try_from(size).ok()).unwrap_or(-1);
-    TensorSpec { name: tensor.name.clone(), datatype: datatype.to_owned(), shape: tensor.dims.iter().map(size).collect() }
+    TensorSpec {
+        name: tensor.name.clone(),
+        datatype: datatype.to_owned(),
+        shape: tensor.dims.iter().map(size).collect(),
+    }
 }

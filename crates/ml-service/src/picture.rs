@@ -23,8 +23,14 @@ const HASH_INLINE_BYTES: usize = 1 << 20;
 
 impl MlService {
     /// Fetches model and picture, waits for the tenant's turn and lets its runner do the rest.
-    pub(crate) async fn picture(&self, job: &MlJob, config: &ImageConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {
-        let slot = job.task_type.slot().ok_or_else(|| MlError::new(ErrorCode::Internal, "the task has no model slot"))?;
+    pub(crate) async fn picture(
+        &self,
+        job: &MlJob,
+        config: &ImageConfig,
+        cancel: &CancellationToken,
+    ) -> Result<Produced, MlError> {
+        let slot =
+            job.task_type.slot().ok_or_else(|| MlError::new(ErrorCode::Internal, "the task has no model slot"))?;
         let model = self.model(&SlotRef { tenant: job.tenant.clone(), slot }).await?;
         let media = self.media(job.input.as_ref()).await?;
         let began = Instant::now();
@@ -36,7 +42,9 @@ impl MlService {
         metrics::ml_permit_waited(began.elapsed());
         self.count_permits();
         let wait_ms = began.elapsed().as_secs_f64() * 1e3;
-        let context = CallContext::cancelled_by(cancel.clone()).with_deadline(self.0.instant(job.deadline_at)).with_permit(permit);
+        let context = CallContext::cancelled_by(cancel.clone())
+            .with_deadline(self.0.instant(job.deadline_at))
+            .with_permit(permit);
         let request = VisionRequest { slot, options: convert::options(config) };
         let key = self.key(job, slot);
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
@@ -72,10 +80,14 @@ impl MlService {
     /// The input's bytes, which must be those that were there when the task was submitted.
     async fn media(&self, input: Option<&TaskInput>) -> Result<Bytes, MlError> {
         let input = input.ok_or_else(|| MlError::new(ErrorCode::Invalid, "the task has no media"))?;
-        let path = ObjectPath::parse(&input.object_path).map_err(|_| MlError::new(ErrorCode::Internal, "the task's media cannot be named"))?;
+        let path = ObjectPath::parse(&input.object_path)
+            .map_err(|_| MlError::new(ErrorCode::Internal, "the task's media cannot be named"))?;
         let bytes = self.fetch(&path).await?;
         if digest(bytes.clone()).await? != input.sha256 {
-            return Err(MlError::new(ErrorCode::Invalid, "Input hash mismatch: the media changed since the task was submitted"));
+            return Err(MlError::new(
+                ErrorCode::Invalid,
+                "Input hash mismatch: the media changed since the task was submitted",
+            ));
         }
         Ok(bytes)
     }

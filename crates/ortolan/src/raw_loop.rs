@@ -18,7 +18,8 @@ pub fn run(library: &Path, model: &Path, seconds: f64) -> Result<()> {
     let inputs = session.signature().inputs;
     ensure!(inputs.iter().all(|input| input.element == Some(ElementType::F32)), "only FP32 inputs can be made up");
     let dims: Vec<Vec<i64>> = inputs.iter().map(dims).collect();
-    let values: Vec<Vec<f32>> = dims.iter().map(|dims| vec![0.5; dims.iter().product::<i64>().unsigned_abs() as usize]).collect();
+    let values: Vec<Vec<f32>> =
+        dims.iter().map(|dims| vec![0.5; dims.iter().product::<i64>().unsigned_abs() as usize]).collect();
     let views: Vec<_> = dims.iter().zip(&values).map(|(dims, values)| TensorView::of_f32(dims, values)).collect();
     let control = RunControl::new()?;
     for _ in 0..WARM_UP_RUNS {

@@ -217,7 +217,10 @@ pub struct TaskChange {
     pub version: i64,
 }
 
-/// Hears of committed changes; must return at once and not fail.
+/// Hears of committed changes, before the callers that made them; must return at once and not fail.
+///
+/// Changes that follow from each other are told in their order. Of two that were under way at the same time over
+/// PostgreSQL either may be told first: `version` says which came first. Changes by other processes are not told.
 pub trait TaskObserver: Send + Sync {
     /// Some tasks changed, in this order.
     fn changed(&self, changes: &[TaskChange]);

@@ -31,7 +31,8 @@ fn parse(task: &Task, bytes: &[u8]) -> Result<MlResult, TaskError> {
     if bytes.len() > MAX_RESULT_BYTES {
         return Err(invalid(format!("the result has {} bytes, at most {MAX_RESULT_BYTES} are taken", bytes.len())));
     }
-    let result: MlResult = serde_json::from_slice(bytes).map_err(|error| invalid(format!("the result cannot be read: {error}")))?;
+    let result: MlResult =
+        serde_json::from_slice(bytes).map_err(|error| invalid(format!("the result cannot be read: {error}")))?;
     let expected = (task.spec.id, task.attempt, task.run_id);
     let given = (result.attempt.task_id, result.attempt.attempt, Some(result.provenance.run_id));
     if given != expected {
@@ -163,7 +164,9 @@ mod tests {
     fn good_items_become_artifacts_in_order() {
         let task = task();
         let bytes = serde_json::to_vec(&result(&task, MlOutcome::Items(vec![item(0.9), item(0.8)]))).unwrap();
-        let Outcome::Artifacts { artifacts, inference_time_ms } = read(&task, &bytes, task.run_at) else { panic!("refused") };
+        let Outcome::Artifacts { artifacts, inference_time_ms } = read(&task, &bytes, task.run_at) else {
+            panic!("refused")
+        };
         assert_eq!(artifacts.iter().map(|a| a.ordinal).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(artifacts[0].provenance.run_id, task.run_id.unwrap());
         assert_eq!(inference_time_ms, Some(0.0));

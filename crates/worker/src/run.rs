@@ -31,7 +31,9 @@ impl Worker {
         let task = match self.claim(delivery).await {
             Ok(Some(task)) => task,
             Ok(None) => return tracing::debug!(%delivery, "stale delivery forgotten"),
-            Err(error) => return tracing::warn!(%delivery, %error, "delivery could not be claimed; it will be delivered again"),
+            Err(error) => {
+                return tracing::warn!(%delivery, %error, "delivery could not be claimed; it will be delivered again");
+            }
         };
         let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant = %task.spec.tenant, task_type = %task.spec.task_type);
         self.see_through(task).instrument(span).await;
@@ -116,7 +118,13 @@ impl Worker {
     }
 
     /// Stores what a result means, then deletes it; gives the status in which the task ended, if it did.
-    async fn conclude(&self, task: &Task, attempt: Attempt, bytes: &[u8], lost: &CancellationToken) -> Option<TaskStatus> {
+    async fn conclude(
+        &self,
+        task: &Task,
+        attempt: Attempt,
+        bytes: &[u8],
+        lost: &CancellationToken,
+    ) -> Option<TaskStatus> {
         let now = self.0.parts.clock.now();
         let status = match outcome::read(task, bytes, now) {
             Outcome::Artifacts { artifacts, inference_time_ms } => {
@@ -134,7 +142,13 @@ impl Worker {
         status
     }
 
-    async fn fail(&self, task: &Task, attempt: Attempt, error: TaskError, lost: &CancellationToken) -> Option<TaskStatus> {
+    async fn fail(
+        &self,
+        task: &Task,
+        attempt: Attempt,
+        error: TaskError,
+        lost: &CancellationToken,
+    ) -> Option<TaskStatus> {
         let now = self.0.parts.clock.now();
         let (fate, error) = self.fate(task, error, now);
         let is_final = fate == Fate::Final;
@@ -168,7 +182,9 @@ impl Worker {
         loop {
             match write().await {
                 Ok(stored) => return stored,
-                Err(error @ StoreError::Unavailable(_)) => tracing::warn!(%error, "the run's end could not be stored yet"),
+                Err(error @ StoreError::Unavailable(_)) => {
+                    tracing::warn!(%error, "the run's end could not be stored yet")
+                }
                 Err(error) => {
                     tracing::error!(?error, "the run's end could not be stored");
                     return false;

@@ -48,12 +48,18 @@ struct Services {
 }
 
 /// Starts everything; the API answers when this returns.
-pub async fn start(config: &Config, listener: TcpListener, metrics: MetricsHandle, shutdown: &Shutdown) -> Result<Installation> {
+pub async fn start(
+    config: &Config,
+    listener: TcpListener,
+    metrics: MetricsHandle,
+    shutdown: &Shutdown,
+) -> Result<Installation> {
     let parts = open(config).await?;
     let address = listener.local_addr()?;
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
     if config.server.no_auth {
-        operator::ensure_tenant(&*parts.truth.stores.tenants, &config.server.no_auth_tenant, &*parts.ports.clock).await?;
+        operator::ensure_tenant(&*parts.truth.stores.tenants, &config.server.no_auth_tenant, &*parts.ports.clock)
+            .await?;
     }
     let new_operator_key = operator::ensure_key(&*parts.truth.stores.tenants, given, &*parts.ports.clock).await?;
     tokio::spawn(metrics.clone().keep_up(shutdown.token()));
@@ -98,7 +104,9 @@ async fn open(config: &Config) -> Result<Parts> {
     let lock = lock(folder)?;
     let ports = Ports::in_process(config)?;
     let Database::Sqlite(path) = config.database()? else {
-        anyhow::bail!("`up` runs the embedded profile, whose database is a SQLite file; for PostgreSQL start the services one by one");
+        anyhow::bail!(
+            "`up` runs the embedded profile, whose database is a SQLite file; for PostgreSQL start the services one by one"
+        );
     };
     let relay = ChangeRelay::new(ports.signals.clone());
     let stores = Stores::sqlite(SqliteSettings::at(path), relay.clone()).await?;
@@ -115,7 +123,12 @@ fn lock(folder: &std::path::Path) -> Result<std::fs::File> {
     let path = folder.join("ortolan.lock");
     let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
     let locked = file.try_lock();
-    locked.ok().with_context(|| format!("another process uses the data folder {}; stop it, or name another one with --data-dir", folder.display()))?;
+    locked.ok().with_context(|| {
+        format!(
+            "another process uses the data folder {}; stop it, or name another one with --data-dir",
+            folder.display()
+        )
+    })?;
     Ok(file)
 }
 
@@ -134,7 +147,9 @@ fn spawn(
     let (dispatcher, shutdown) = (parts.truth.dispatcher.clone(), shutdown.clone());
     let (stop_worker, stop_dispatch, stop_reconcile, stop_ml) = (stop.clone(), stop.clone(), stop, ml_stop.clone());
     Services {
-        api: tokio::spawn(async move { serve(listener, routes, limits, &shutdown).await; }),
+        api: tokio::spawn(async move {
+            serve(listener, routes, limits, &shutdown).await;
+        }),
         worker: tokio::spawn(async move { report("worker", worker.run(stop_worker).await) }),
         background: vec![
             tokio::spawn(dispatcher.run(stop_dispatch)),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use ortolan_service::serve::Router;
 use ortolan_api::{ApiParts, ApiState};
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
@@ -17,6 +16,7 @@ use ortolan_results::{Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit, StorageKind};
 use ortolan_service::health::{self, HealthRegistry};
+use ortolan_service::serve::Router;
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, config::MaskedUrl};
 use ortolan_store::Stores;
@@ -52,7 +52,8 @@ impl Ports {
     /// Ports that end with this process.
     pub fn in_process(config: &Config) -> Result<Self> {
         let clock = SystemClock::shared();
-        let (queues, signals, results) = (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
+        let (queues, signals, results) =
+            (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
         Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
     }
 
@@ -151,7 +152,9 @@ fn blobs(config: &Config) -> Result<Blobs> {
     match config.storage.kind {
         StorageKind::Local => Ok(Blobs::local(&config.storage_root())?),
         StorageKind::S3 | StorageKind::Gcs => {
-            bail!("storage.kind: this release stores objects in a local or shared folder (\"local\"); buckets are not built in yet")
+            bail!(
+                "storage.kind: this release stores objects in a local or shared folder (\"local\"); buckets are not built in yet"
+            )
         }
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ortolan_ml_client::{HttpInference, Inference};
+use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
 use ortolan_service::health::{self, HealthRegistry};
 use ortolan_service::serve::{ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
-use ortolan_service::Shutdown;
 use ortolan_store::{PostgresSettings, Stores};
 use tokio::net::TcpListener;
 
@@ -80,7 +80,9 @@ async fn ports(config: &Config) -> Result<Ports> {
 async fn open(config: &Config, max_connections: u32, shutdown: &Shutdown) -> Result<(Ports, Truth)> {
     let ports = ports(config).await?;
     let Database::Postgres(url) = config.database()? else {
-        anyhow::bail!("this service needs database.url (DATABASE_URL) of a PostgreSQL server; `ortolan up` runs on SQLite");
+        anyhow::bail!(
+            "this service needs database.url (DATABASE_URL) of a PostgreSQL server; `ortolan up` runs on SQLite"
+        );
     };
     let relay = ChangeRelay::new(ports.signals.clone());
     let connect = || async {
@@ -95,7 +97,11 @@ async fn open(config: &Config, max_connections: u32, shutdown: &Shutdown) -> Res
 }
 
 /// Tries until it works or the process is told to stop: services may start in any order.
-async fn patiently<T, F: Future<Output = Result<T>>>(what: &str, shutdown: &Shutdown, attempt: impl Fn() -> F) -> Result<T> {
+async fn patiently<T, F: Future<Output = Result<T>>>(
+    what: &str,
+    shutdown: &Shutdown,
+    attempt: impl Fn() -> F,
+) -> Result<T> {
     let mut pause = Duration::from_millis(250);
     loop {
         let error = match attempt().await {

@@ -12,12 +12,17 @@ pub fn library(configured: Option<&Path>) -> Result<PathBuf> {
     if let Some(path) = configured {
         return match path.canonicalize() {
             Ok(path) if path.is_file() => Ok(path),
-            _ => bail!("ORT_DYLIB_PATH (ml.onnxruntime_path) names {}, where there is no file; `./dev setup` fetches the library and prints where it is", path.display()),
+            _ => bail!(
+                "ORT_DYLIB_PATH (ml.onnxruntime_path) names {}, where there is no file; `./dev setup` fetches the library and prints where it is",
+                path.display()
+            ),
         };
     }
     match folders().iter().find_map(|folder| in_folder(folder)) {
         Some(path) => Ok(path),
-        None => bail!("the ONNX Runtime library was not found; set ORT_DYLIB_PATH to {NAME}, or run `./dev setup`, which fetches it"),
+        None => bail!(
+            "the ONNX Runtime library was not found; set ORT_DYLIB_PATH to {NAME}, or run `./dev setup`, which fetches it"
+        ),
     }
 }
 
@@ -42,7 +47,8 @@ fn folders() -> Vec<PathBuf> {
 
 fn in_folder(folder: &Path) -> Option<PathBuf> {
     let mut found: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
-    found.retain(|path| path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME)));
+    found
+        .retain(|path| path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(NAME)));
     found.sort();
     found.pop()?.canonicalize().ok()
 }

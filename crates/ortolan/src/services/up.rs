@@ -80,7 +80,8 @@ fn greet(installation: &Installation, config: &Config, terminal: Terminal) -> Re
 
 /// Leaves the address for commands on this machine; without it they need `--url`.
 fn leave_address(data_dir: &Path, installation: &Installation) {
-    let host = if installation.address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { installation.address.ip() };
+    let host =
+        if installation.address.ip().is_unspecified() { Ipv4Addr::LOCALHOST.into() } else { installation.address.ip() };
     let url = format!("http://{}", SocketAddr::new(host, installation.address.port()));
     if let Err(error) = client::keep_url(data_dir, &url) {
         tracing::warn!(%error, "the address could not be left in the data folder");
@@ -88,7 +89,13 @@ fn leave_address(data_dir: &Path, installation: &Installation) {
 }
 
 /// The demo, unless it is not wanted; a signal ends it.
-async fn show(args: &UpArgs, config: &Config, installation: &Installation, shutdown: &Shutdown, terminal: Terminal) -> Result<(), Failure> {
+async fn show(
+    args: &UpArgs,
+    config: &Config,
+    installation: &Installation,
+    shutdown: &Shutdown,
+    terminal: Terminal,
+) -> Result<(), Failure> {
     if args.no_demo {
         return Ok(());
     }

@@ -44,7 +44,8 @@ async fn no_runner_outlives_the_server() {
     std::process::Command::new("kill").args(["-KILL", &server.pid().unwrap().to_string()]).status().unwrap();
     for _ in 0..500 {
         // A runner that has ended may stay as a zombie until somebody reaps it; it holds nothing then.
-        let alive = |pid: &&u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|s| !s.contains("State:\tZ"));
+        let alive =
+            |pid: &&u32| std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|s| !s.contains("State:\tZ"));
         if !children.iter().any(|pid| alive(&pid)) {
             server.kill().unwrap();
             return;

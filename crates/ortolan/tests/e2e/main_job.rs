@@ -43,12 +43,15 @@ fn same_boxes(artifacts: &[Value], expected: &[Value]) {
 async fn a_picture_becomes_the_boxes_of_the_reference() {
     let server = server().await;
     let tenant = tenant_with_detector(&server, "acme").await;
-    let (done, artifacts) = run(&tenant, "object_detection", "shapes_b.jpg", json!({"confidence_threshold": 0.25})).await;
+    let (done, artifacts) =
+        run(&tenant, "object_detection", "shapes_b.jpg", json!({"confidence_threshold": 0.25})).await;
     let reference = reference("shapes_det_160", "shapes_b.jpg");
     same_boxes(&artifacts, reference["cases"][0]["detections"].as_array().unwrap());
 
     assert_eq!(done["attempt"], 1);
-    for field in ["queued_at", "started_at", "completed_at", "run_id", "worker_id", "queue_time_ms", "inference_time_ms"] {
+    for field in
+        ["queued_at", "started_at", "completed_at", "run_id", "worker_id", "queue_time_ms", "inference_time_ms"]
+    {
         assert!(!done[field].is_null(), "{field} is missing: {done}");
     }
     let first = &artifacts[0];

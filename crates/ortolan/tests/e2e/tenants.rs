@@ -15,7 +15,10 @@ async fn a_missing_model_is_a_400_with_its_text_whatever_others_have() {
     let media = tenant.media("a.png", fixtures::read("images/shapes_a.png")).await.unwrap();
     let body = json!({"task_type": "object_detection", "media_id": media, "config": {}});
     let problem = tenant.post("/tasks", body).await.unwrap().expect(400).unwrap();
-    assert!(problem["detail"].as_str().unwrap().contains("Model 'detect' not found for tenant 'tenant-001'"), "{problem}");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("Model 'detect' not found for tenant 'tenant-001'"),
+        "{problem}"
+    );
     assert_eq!(problem["code"], "model_not_found");
 }
 
@@ -24,7 +27,12 @@ async fn two_tenants_models_never_mix() {
     let server = server().await;
     let shapes = tenant_with_detector(&server, "shapes").await;
     let poses = server.tenant("poses").await.unwrap();
-    poses.put_slot("detect", fixtures::read("models/layouts/layout_pose3_160.onnx")).await.unwrap().expect(200).unwrap();
+    poses
+        .put_slot("detect", fixtures::read("models/layouts/layout_pose3_160.onnx"))
+        .await
+        .unwrap()
+        .expect(200)
+        .unwrap();
     let mut tasks = Vec::new();
     let media = [
         shapes.media("a.png", fixtures::read("images/shapes_a.png")).await.unwrap(),
@@ -32,7 +40,10 @@ async fn two_tenants_models_never_mix() {
     ];
     for i in 0..60 {
         let tenant = [&shapes, &poses][i % 2];
-        let task = tenant.submit("object_detection", Some(&media[i % 2]), json!({"confidence_threshold": 0.25})).await.unwrap();
+        let task = tenant
+            .submit("object_detection", Some(&media[i % 2]), json!({"confidence_threshold": 0.25}))
+            .await
+            .unwrap();
         tasks.push((tenant, ["object.detection", "object.pose"][i % 2], task));
     }
     let mut digests = BTreeSet::new();
@@ -52,7 +63,12 @@ async fn another_tenants_ids_do_not_exist() {
     let (a, b) = (tenant_with_detector(&server, "a").await, tenant_with_detector(&server, "b").await);
     let media = a.media("a.png", fixtures::read("images/shapes_a.png")).await.unwrap();
     let task = a.submit("noop", None, json!({})).await.unwrap();
-    for path in [format!("/tasks/{task}"), format!("/tasks/{task}/artifacts"), format!("/media/{media}"), format!("/media/{media}/content")] {
+    for path in [
+        format!("/tasks/{task}"),
+        format!("/tasks/{task}/artifacts"),
+        format!("/media/{media}"),
+        format!("/media/{media}/content"),
+    ] {
         b.get(&path).await.unwrap().expect(404).unwrap();
     }
     for action in ["cancel", "retry", "enqueue"] {

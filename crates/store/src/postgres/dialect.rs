@@ -24,12 +24,12 @@ macro_rules! for_update {
     };
 }
 
-/// The first due rows, no more than a share, of each tenant in `waiting` and each priority: an index range each.
+/// The first due rows, no more than a share, of each tenant in `in_flight` and each priority: an index range each.
 macro_rules! first_of_each_tenant {
     () => {
-        "waiting CROSS JOIN priorities CROSS JOIN LATERAL (
+        "in_flight CROSS JOIN priorities CROSS JOIN LATERAL (
             SELECT id, tenant_id, priority, run_at FROM tasks
-            WHERE status = 'pending' AND queue = $1 AND tenant_id = waiting.tenant_id
+            WHERE status = 'pending' AND queue = $1 AND tenant_id = in_flight.tenant_id
                 AND priority = priorities.priority AND run_at <= $2
                 AND (expires_at IS NULL OR expires_at > $2 OR started_at IS NOT NULL)
             ORDER BY run_at, id LIMIT (SELECT size FROM share)) AS first"

@@ -38,9 +38,9 @@ pub(super) const CHOOSE: &str = concat!(
         FROM waiting WHERE waiting.tenant_id IS NOT NULL
      ), share(size) AS (
         SELECT CASE WHEN even < $4 THEN even ELSE $4 END
-        FROM (SELECT (SELECT free FROM room) / COUNT(*) + 8 AS even FROM waiting) AS evenly
+        FROM (SELECT (SELECT free FROM room) / COUNT(*) + 2 AS even FROM waiting) AS evenly
      ), priorities(priority) AS (VALUES (2), (1), (0)
-     ), in_flight(tenant_id, busy) AS (
+     ), in_flight(tenant_id, busy) AS MATERIALIZED (
         SELECT tenant_id, (SELECT COUNT(*) FROM tasks
                            WHERE tasks.status IN ('queued', 'running') AND tasks.tenant_id = waiting.tenant_id)
         FROM waiting WHERE tenant_id IS NOT NULL
@@ -49,7 +49,7 @@ pub(super) const CHOOSE: &str = concat!(
             PARTITION BY first.tenant_id ORDER BY first.priority DESC, first.run_at, first.id)
         FROM ",
     first_of_each_tenant!(),
-    " JOIN in_flight ON in_flight.tenant_id = first.tenant_id
+    "
      ), eligible(id, priority, run_at, busy, nth) AS MATERIALIZED (
         SELECT id, priority, run_at, busy, nth FROM ranked
         WHERE nth <= (SELECT size FROM share) AND busy + nth <= $4

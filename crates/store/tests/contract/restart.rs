@@ -70,3 +70,17 @@ pub(crate) async fn a_closed_store_says_so(f: Fixture) {
     let stores = open(&f.home, f.heard.clone()).await.unwrap();
     assert!(stores.tasks.get(f.tenant.id, id).await.unwrap().is_some());
 }
+
+/// SQLite alone: its writes are answered after a sync of the WAL file, and without that file there is none.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_write_is_not_acknowledged_when_it_cannot_be_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let f = Fixture::open(Home::Sqlite(folder.path().join("sync.db"))).await;
+    let attempt = f.queued().await;
+    std::fs::remove_file(folder.path().join("sync.db-wal")).unwrap();
+    let submitted = f.stores.tasks.submit(f.new_task(), None).await;
+    assert!(matches!(submitted, Err(StoreError::Unavailable(_))), "{submitted:?}");
+    // What a power cut may take back is answered at once.
+    assert_eq!(f.stores.tasks.undo_dispatch(&[attempt], crate::fixture::at(1)).await.unwrap(), 1);
+}
