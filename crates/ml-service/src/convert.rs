@@ -53,7 +53,7 @@ fn each<T: Serialize>(artifact_type: ArtifactType, found: Vec<T>, in_frames: boo
     };
     let items: Result<_, serde_json::Error> = found.into_iter().map(item).collect();
     items.map_err(|error| {
-        tracing::error!(%error, "result cannot be written");
+        tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written");
         MlError::new(ErrorCode::Internal, "the result could not be written")
     })
 }

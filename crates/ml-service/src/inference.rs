@@ -33,7 +33,7 @@ impl Inference for MlService {
             BlobError::NotFound(_) => MlError::new(ErrorCode::NotFound, "there is no such file"),
             BlobError::TooLarge { .. } => MlError::new(ErrorCode::TooLarge, "the file is larger than a model may be"),
             other => {
-                tracing::warn!(error = ?other, "model could not be fetched");
+                tracing::warn!(error = &other as &dyn std::error::Error, "model could not be fetched");
                 MlError::new(ErrorCode::Unavailable, "the file could not be fetched from the object store")
             }
         })?;

@@ -33,7 +33,10 @@ impl MlService {
             match self.0.results.take_lock(job.attempt).await {
                 Ok(true) => self.answer(job).await,
                 Ok(false) => tracing::debug!("doubled delivery forgotten"),
-                Err(error) => tracing::warn!(%error, "the lock could not be taken; the worker will try again"),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the lock could not be taken; the worker will try again"
+                ),
             }
         }
         .instrument(span)
@@ -81,10 +84,10 @@ impl MlService {
     async fn store(&self, job: &MlJob, result: MlResult) {
         let bytes = match serde_json::to_vec(&result) {
             Ok(bytes) => bytes::Bytes::from(bytes),
-            Err(error) => return tracing::error!(%error, "result cannot be written"),
+            Err(error) => return tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written"),
         };
         while let Err(error) = self.0.results.put(job.attempt, bytes.clone()).await {
-            tracing::warn!(%error, "result could not be stored");
+            tracing::warn!(error = &error as &dyn std::error::Error, "result could not be stored");
             if self.0.clock.now() >= job.deadline_at {
                 return;
             }

@@ -71,7 +71,7 @@ impl MlService {
         self.0.catalog.resolve(slot_ref).await.map_err(|error| match error {
             CatalogError::Missing => MlError::new(ErrorCode::ModelNotFound, slot::missing_model(&slot_ref.tenant, slot_ref.slot)),
             other => {
-                tracing::warn!(error = ?other, tenant = %slot_ref.tenant, model_type = %slot_ref.slot, "model could not be fetched");
+                tracing::warn!(error = &other as &dyn std::error::Error, tenant = %slot_ref.tenant, model_type = %slot_ref.slot, "model could not be fetched");
                 MlError::new(ErrorCode::Unavailable, "the model could not be fetched from the object store")
             }
         })
@@ -98,7 +98,7 @@ impl MlService {
             BlobError::NotFound(_) => MlError::new(ErrorCode::Invalid, "the media is not there any more"),
             BlobError::TooLarge { .. } => MlError::new(ErrorCode::TooLarge, "the media is larger than allowed"),
             other => {
-                tracing::warn!(error = ?other, "media could not be fetched");
+                tracing::warn!(error = &other as &dyn std::error::Error, "media could not be fetched");
                 MlError::new(ErrorCode::Unavailable, "the media could not be fetched from the object store")
             }
         })

@@ -8,7 +8,16 @@ const SIZES: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 /// The most rows of one statement.
 pub(crate) const MAX_ROWS: usize = SIZES[SIZES.len() - 1];
 
-/// A statement whose `{rows}` stands for `($1, $2), ($3, $4), ...`.
+/// How a dialect writes the place of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// `$1`, `$2`, ...
+    Numbered,
+    /// `?`, in order: SQLite looks numbered places up by name, one after the other, which is slow when there are many.
+    Plain,
+}
+
+/// A statement whose `{rows}` stands for `($1, $2), ($3, $4), ...`, and which has no other values.
 pub(crate) struct ManyRows {
     template: &'static str,
     columns: usize,
@@ -22,13 +31,13 @@ impl ManyRows {
     }
 
     /// The text for `rows` rows, 1 to [`MAX_ROWS`], and how many rows it really has room for.
-    pub(crate) fn text(&self, rows: usize) -> (Arc<str>, usize) {
+    pub(crate) fn text(&self, rows: usize, places: Places) -> (Arc<str>, usize) {
         let at = SIZES.iter().position(|&size| size >= rows).unwrap_or(SIZES.len() - 1);
-        let text = self.texts[at].get_or_init(|| self.template.replace("{rows}", &self.rows(SIZES[at])).into());
+        let text = self.texts[at].get_or_init(|| self.template.replace("{rows}", &self.rows(SIZES[at], places)).into());
         (text.clone(), SIZES[at])
     }
 
-    fn rows(&self, rows: usize) -> String {
+    fn rows(&self, rows: usize, places: Places) -> String {
         let mut text = String::new();
         for row in 0..rows {
             for column in 0..self.columns {
@@ -38,7 +47,10 @@ impl ManyRows {
                     _ => ", ",
                 };
                 // Writing into a string cannot fail.
-                let _ = write!(text, "{before}${}", row * self.columns + column + 1);
+                let _ = match places {
+                    Places::Numbered => write!(text, "{before}${}", row * self.columns + column + 1),
+                    Places::Plain => write!(text, "{before}?"),
+                };
             }
         }
         text.push(')');
@@ -71,10 +83,13 @@ mod tests {
     #[test]
     fn texts_are_padded_to_a_few_sizes() {
         let statement = ManyRows::new(2, "VALUES {rows}");
-        assert_eq!(statement.text(1), ("VALUES ($1, $2)".into(), 1));
-        assert_eq!(statement.text(3), statement.text(4));
-        assert!(statement.text(3).0.ends_with("($7, $8)"));
-        assert_eq!(statement.text(MAX_ROWS).1, MAX_ROWS);
+        let text = |rows| statement.text(rows, Places::Numbered);
+        assert_eq!(text(1), ("VALUES ($1, $2)".into(), 1));
+        assert_eq!(text(3), text(4));
+        assert!(text(3).0.ends_with("($7, $8)"));
+        assert_eq!(text(MAX_ROWS).1, MAX_ROWS);
+        let plain = ManyRows::new(2, "VALUES {rows}");
+        assert_eq!(plain.text(2, Places::Plain), ("VALUES (?, ?), (?, ?)".into(), 2));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Worker {
             Ok(Some(task)) => task,
             Ok(None) => return tracing::debug!(%delivery, "stale delivery forgotten"),
             Err(error) => {
-                return tracing::warn!(%delivery, %error, "delivery could not be claimed; it will be delivered again");
+                return tracing::warn!(%delivery, error = &error as &dyn std::error::Error, "delivery could not be claimed; it will be delivered again");
             }
         };
         let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant = %task.spec.tenant, task_type = %task.spec.task_type);
@@ -92,7 +92,7 @@ impl Worker {
         };
         let pushed = self.0.parts.queues.ml.push(vec![(delivery_id(attempt), job)]).await;
         pushed.map(drop).map_err(|failure| {
-            tracing::warn!(error = %failure, "inference could not be handed over");
+            tracing::warn!(error = &failure as &dyn std::error::Error, "inference could not be handed over");
             error(ErrorCode::Unavailable, "the queue of the ML service does not answer")
         })
     }
@@ -111,7 +111,7 @@ impl Worker {
                 Ended::Failed(error(ErrorCode::DeadlineExceeded, "the run took longer than it may"))
             }
             Err(failure) => {
-                tracing::warn!(error = %failure, "the result could not be waited for");
+                tracing::warn!(error = &failure as &dyn std::error::Error, "the result could not be waited for");
                 Ended::Failed(error(ErrorCode::Unavailable, "the store of results does not answer"))
             }
         }
@@ -137,7 +137,10 @@ impl Worker {
             Outcome::Failed(error) => self.fail(task, attempt, error, lost).await,
         };
         if let Err(error) = self.0.parts.results.delete(attempt).await {
-            tracing::debug!(%error, "result could not be deleted; it expires by itself");
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "result could not be deleted; it expires by itself"
+            );
         }
         status
     }
@@ -183,10 +186,10 @@ impl Worker {
             match write().await {
                 Ok(stored) => return stored,
                 Err(error @ StoreError::Unavailable(_)) => {
-                    tracing::warn!(%error, "the run's end could not be stored yet")
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the run's end could not be stored yet")
                 }
                 Err(error) => {
-                    tracing::error!(?error, "the run's end could not be stored");
+                    tracing::error!(error = &error as &dyn std::error::Error, "the run's end could not be stored");
                     return false;
                 }
             }

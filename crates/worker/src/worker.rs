@@ -114,7 +114,7 @@ impl Worker {
             let (fence, now) = (self.fence(attempt), parts.clock.now());
             let error = TaskError { code: ErrorCode::Unavailable, detail: "the worker stopped".to_owned() };
             if let Err(error) = parts.tasks.fail(Failure { fence, now, error, fate: Fate::SnoozeUntil(now) }).await {
-                tracing::warn!(%attempt, %error, "a run could not be given back; its lease will run out");
+                tracing::warn!(%attempt, error = &error as &dyn std::error::Error, "a run could not be given back; its lease will run out");
             }
             self.0.leases.lose(attempt);
         }
@@ -134,7 +134,7 @@ impl Worker {
             let until = parts.clock.now().plus(parts.settings.lease);
             match parts.tasks.heartbeat(&parts.id, &held, until).await {
                 Ok(lost) => lost.into_iter().for_each(|attempt| self.0.leases.lose(attempt)),
-                Err(error) => tracing::warn!(%error, "leases could not be extended"),
+                Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended"),
             }
         }
     }

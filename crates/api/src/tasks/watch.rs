@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ortolan_domain::{Task, TaskId, TenantId};
+use ortolan_domain::{Task, TaskId, TaskStatus, TenantId};
 use ortolan_results::TaskWatch;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
@@ -19,10 +19,12 @@ pub struct Watcher {
     _place: OwnedSemaphorePermit,
 }
 
-/// Why a watcher looks again.
+/// Why a watcher stops waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Woken {
-    /// The task may have changed.
+    /// The task has this status now.
+    Changed(TaskStatus),
+    /// No signal came for a while; the task may have changed all the same.
     Look,
     /// The time is up, or the service stops.
     TimeUp,
@@ -41,13 +43,29 @@ impl Watcher {
         Ok(self.state.stores.tasks.get(self.tenant, self.task).await?)
     }
 
-    /// Waits until it is worth to look again, at most until then.
+    /// Waits for the end of a task that had not ended when the watch began, for at most `wait`; returns it as it is then.
+    /// What a signal says already is not read again.
+    pub async fn ended(mut self, wait: Duration) -> Result<Option<Task>, ApiError> {
+        let until = Instant::now() + wait;
+        loop {
+            let woken = self.woken(Some(until)).await;
+            if matches!(woken, Woken::Changed(status) if !status.is_terminal()) {
+                continue;
+            }
+            let task = self.look().await?;
+            if woken == Woken::TimeUp || task.as_ref().is_none_or(|task| task.status.is_terminal()) {
+                return Ok(task);
+            }
+        }
+    }
+
+    /// Waits until something is heard of the task, at most until then.
     pub async fn woken(&mut self, until: Option<Instant>) -> Woken {
         let next_look = Instant::now() + self.state.settings().watch_interval;
         let turn = until.map_or(next_look, |until| until.min(next_look));
         tokio::select! {
             () = self.state.stop.cancelled() => Woken::TimeUp,
-            _ = self.signals.changed() => Woken::Look,
+            signal = self.signals.changed() => Woken::Changed(signal.status),
             () = sleep_until(turn) => if until == Some(turn) { Woken::TimeUp } else { Woken::Look },
         }
     }
@@ -60,14 +78,9 @@ pub async fn wait_until_ended(
     task: TaskId,
     wait: Duration,
 ) -> Result<Option<Task>, ApiError> {
-    let until = Instant::now() + wait;
-    let mut watcher = Watcher::new(state, tenant, task)?;
-    let mut woken = Woken::Look;
-    loop {
-        let task = watcher.look().await?;
-        if woken == Woken::TimeUp || task.as_ref().is_none_or(|task| task.status.is_terminal()) {
-            return Ok(task);
-        }
-        woken = watcher.woken(Some(until)).await;
+    let watcher = Watcher::new(state, tenant, task)?;
+    match watcher.look().await? {
+        Some(task) if !task.status.is_terminal() => watcher.ended(wait).await,
+        other => Ok(other),
     }
 }

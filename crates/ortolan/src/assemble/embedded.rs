@@ -94,7 +94,7 @@ impl Installation {
 
 async fn join(service: JoinHandle<()>) {
     if let Err(error) = service.await {
-        tracing::error!(%error, "a service ended badly");
+        tracing::error!(error = &error as &dyn std::error::Error, "a service ended badly");
     }
 }
 
@@ -163,8 +163,8 @@ fn spawn(
     }
 }
 
-fn report<E: std::error::Error>(service: &str, outcome: Result<(), E>) {
+fn report<E: std::error::Error + 'static>(service: &str, outcome: Result<(), E>) {
     if let Err(error) = outcome {
-        tracing::error!(service, %error, "service ended");
+        tracing::error!(service, error = &error as &dyn std::error::Error, "service ended");
     }
 }

@@ -15,9 +15,9 @@ pub fn database(registry: &HealthRegistry, tasks: Arc<dyn TaskStore>) {
     });
 }
 
-/// Asks the broker; without it tasks are taken and wait.
-pub fn queues(registry: &HealthRegistry, queues: Queues) {
-    registry.check("queue", Importance::Optional, move || {
+/// Asks the broker. Without it the API takes tasks all the same, and they wait; an ML service has nothing to do.
+pub fn queues(registry: &HealthRegistry, queues: Queues, importance: Importance) {
+    registry.check("queue", importance, move || {
         let queues = queues.clone();
         async move { queues.ml.ping().await.map_or(Health::Down("does not answer"), |()| Health::Up) }
     });

@@ -15,7 +15,7 @@ use ortolan_reconciler::{Reconciler, ReconcilerParts};
 use ortolan_results::{Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit, StorageKind};
-use ortolan_service::health::{self, HealthRegistry};
+use ortolan_service::health::{self, HealthRegistry, Importance};
 use ortolan_service::serve::Router;
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, config::MaskedUrl};
@@ -131,7 +131,7 @@ impl Truth {
     ) -> Result<Router> {
         let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
         checks::database(&registry, self.stores.tasks.clone());
-        checks::queues(&registry, ports.queues.clone());
+        checks::queues(&registry, ports.queues.clone(), Importance::Optional);
         checks::ml_service(&registry, inference.clone());
         let state = ApiState::new(ApiParts {
             stores: self.stores.clone(),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use ortolan_ml_client::{HttpInference, Inference};
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
-use ortolan_service::health::{self, HealthRegistry};
+use ortolan_service::health::{self, HealthRegistry, Importance};
 use ortolan_service::serve::{ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{PostgresSettings, Stores};
@@ -54,7 +54,7 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
     let service = ports.ml_service(config, config.server.drain_timeout).await?;
     let inference: Arc<dyn Inference> = Arc::new(service.clone());
     let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
-    checks::queues(&registry, ports.queues.clone());
+    checks::queues(&registry, ports.queues.clone(), Importance::Essential);
     checks::ml_service(&registry, inference.clone());
     let routes = ortolan_ml_service::http::router(inference).merge(health::routes(registry, metrics));
     let listener = listen(config.ml.listen).await?;

@@ -1,11 +1,15 @@
 //! What PostgreSQL says differently.
 
 use crate::StoreError;
+use crate::statement::Places;
 
 pub(super) type Db = sqlx::Postgres;
 pub(super) type Connection = sqlx::PgConnection;
 pub(super) type Row = sqlx::postgres::PgRow;
 pub(super) type Arguments = sqlx::postgres::PgArguments;
+
+/// How places of values are written in statements over many rows.
+pub(super) const PLACES: Places = Places::Numbered;
 
 /// Read committed: guards stand in the statements, and a statement that waited for a row looks at it again.
 pub(super) const BEGIN: &str = "BEGIN";

@@ -2,7 +2,10 @@
 
 use sqlx::{Arguments as _, AssertSqlSafe, Encode, SqlSafeStr, Type};
 
-use super::{Arguments, Connection, Row, dialect::Db};
+use super::{
+    Arguments, Connection, Row,
+    dialect::{Db, PLACES},
+};
 use crate::StoreError;
 use crate::statement::ManyRows;
 
@@ -74,7 +77,7 @@ pub(super) async fn fetch_many<T>(
     given: &[T],
     bind: impl Fn(&mut Binder, &T),
 ) -> Result<Vec<Row>, StoreError> {
-    let (text, rows) = statement.text(given.len());
+    let (text, rows) = statement.text(given.len(), PLACES);
     let mut binder = Binder::default();
     for row in given.iter().chain(std::iter::repeat_n(&given[given.len() - 1], rows - given.len())) {
         bind(&mut binder, row);

@@ -1,6 +1,6 @@
 //! Dispatch: which pending rows go next, and back again when they could not be delivered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
@@ -14,6 +14,7 @@ use crate::statement::{MAX_ROWS, ManyRows, rounds};
 use crate::{DispatchLimits, StoreError, TaskChange};
 
 /// A wish to fill a queue's window.
+#[derive(Clone, Copy)]
 pub(super) struct Dispatch {
     pub(super) queue: QueueName,
     pub(super) limits: DispatchLimits,
@@ -71,20 +72,30 @@ pub(super) static MOVE: ManyRows = ManyRows::new(
     ),
 );
 
+impl Dispatch {
+    /// True when one look answers both.
+    fn is_like(&self, other: &Self) -> bool {
+        let what = |wish: &Self| (wish.queue, wish.limits.window, wish.limits.per_tenant);
+        what(self) == what(other)
+    }
+}
+
 /// Fills the windows; each wish gets what it moved. Wishes for the same queue with the same limits are answered by one
-/// look: the first of them gets all there is, the others find nothing left.
+/// look, at the latest of their instants, so that it sees what each of them may have just submitted: the first of them
+/// gets all there is, the others find nothing left.
 pub(super) async fn dispatch(
     connection: &mut Connection,
     wishes: &[Dispatch],
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Vec<Attempt>>, StoreError> {
-    let mut moved = Vec::with_capacity(wishes.len());
-    let mut looked = HashSet::new();
-    for wish in wishes {
-        let look = looked.insert((wish.queue, wish.limits.window, wish.limits.per_tenant));
-        moved.push(match look {
-            true => fill(connection, wish, changes).await?,
-            false => Vec::new(),
+    let mut moved: Vec<Vec<Attempt>> = Vec::with_capacity(wishes.len());
+    for (index, wish) in wishes.iter().enumerate() {
+        let is_answered = wishes[..index].iter().any(|before| before.is_like(wish));
+        let like = wishes[index..].iter().filter(|other| other.is_like(wish));
+        let now = like.map(|other| other.now).fold(wish.now, Timestamp::max);
+        moved.push(match is_answered {
+            true => Vec::new(),
+            false => fill(connection, &Dispatch { now, ..*wish }, changes).await?,
         });
     }
     Ok(moved)

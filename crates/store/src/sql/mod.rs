@@ -29,7 +29,9 @@ use super::dialect::{self, Arguments, Connection, Row};
 #[allow(dead_code)]
 pub(super) fn frequent_statements() -> Vec<String> {
     let many = [&dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
-    let many = many.into_iter().flat_map(|statement| [statement.text(1).0, statement.text(64).0]);
+    let many = many
+        .into_iter()
+        .flat_map(|statement| [statement.text(1, dialect::PLACES).0, statement.text(64, dialect::PLACES).0]);
     let single = [
         dispatch::CHOOSE,
         steer::LOOK,

@@ -1,11 +1,15 @@
 //! What SQLite says differently. Its write transactions begin `IMMEDIATE` and run one at a time, so rows need no locks.
 
 use crate::StoreError;
+use crate::statement::Places;
 
 pub(super) type Db = sqlx::Sqlite;
 pub(super) type Connection = sqlx::SqliteConnection;
 pub(super) type Row = sqlx::sqlite::SqliteRow;
 pub(super) type Arguments = sqlx::sqlite::SqliteArguments;
+
+/// How places of values are written in statements over many rows.
+pub(super) const PLACES: Places = Places::Plain;
 
 /// Takes the write lock at once, so that no transaction has to give up half way.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";

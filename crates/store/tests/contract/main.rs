@@ -36,6 +36,7 @@ contract! {
     races::one_of_many_claims_wins,
     races::cancel_and_complete_have_one_winner,
     races::two_dispatchers_share_one_window,
+    races::dispatches_at_once_leave_no_row_behind,
     races::mixed_load_keeps_every_invariant,
     dispatch::tenants_take_turns,
     dispatch::priority_then_age_decide_within_a_tenant,

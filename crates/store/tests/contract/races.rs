@@ -66,6 +66,24 @@ pub(crate) async fn two_dispatchers_share_one_window(f: Fixture) {
     assert_eq!(moved.iter().collect::<HashSet<_>>().len(), 25, "each of them once");
 }
 
+/// Each asks for what it has just submitted, by its own clock; whoever is told of it, no row is left behind.
+pub(crate) async fn dispatches_at_once_leave_no_row_behind(f: Fixture) {
+    for round in 0..10 {
+        let wishes = (0..20).map(|n| {
+            let f = f.clone();
+            tokio::spawn(async move {
+                let mut task = f.new_task();
+                task.created_at = at(round * 100 + n);
+                let now = task.created_at;
+                f.submit(task).await;
+                f.stores.tasks.dispatch(QUEUE, WIDE, now).await.unwrap().len()
+            })
+        });
+        let moved: usize = futures::future::join_all(wishes).await.into_iter().map(|ended| ended.unwrap()).sum();
+        assert_eq!(moved, 20, "in round {round}");
+    }
+}
+
 /// Many clients with all kinds of writes at once, so that batches mix them.
 pub(crate) async fn mixed_load_keeps_every_invariant(f: Fixture) {
     let clients = (0..16).map(|client| {

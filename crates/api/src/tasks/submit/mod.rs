@@ -16,7 +16,7 @@ use ortolan_store::{Submission, Tenant};
 
 use self::body::{Order, TaskForm, TaskWish};
 use super::view::TaskView;
-use super::watch::wait_until_ended;
+use super::watch::{Watcher, wait_until_ended};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, PreferWait};
@@ -54,11 +54,13 @@ pub async fn submit_task(
 ) -> Result<Response, ApiError> {
     state.quota.admit(tenant.id, state.now()).await?;
     let order = Order::read(&state, &tenant, request).await?;
-    let task = submit(&state, &tenant, order, idempotency).await?;
-    let task = match wait {
-        Some(wait) if !task.status.is_terminal() => {
-            wait_until_ended(&state, tenant.id, task.spec.id, wait).await?.unwrap_or(*task)
-        }
+    // Watched from before it exists, so that its end cannot be missed and nothing has to be read to be sure.
+    let id = TaskId::generate();
+    let watcher = wait.map(|_| Watcher::new(&state, tenant.id, id)).transpose()?;
+    let task = submit(&state, &tenant, id, order, idempotency).await?;
+    let task = match (wait, watcher) {
+        (Some(wait), Some(watcher)) if task.spec.id == id => watcher.ended(wait).await?.unwrap_or(*task),
+        (Some(wait), _) => wait_until_ended(&state, tenant.id, task.spec.id, wait).await?.unwrap_or(*task),
         _ => *task,
     };
     let location = HeaderValue::from_str(&format!("/api/v1/tasks/{}", task.spec.id));
@@ -75,6 +77,7 @@ pub async fn submit_task(
 async fn submit(
     state: &ApiState,
     tenant: &Arc<Tenant>,
+    id: TaskId,
     order: Order,
     idempotency: IdempotencyKey,
 ) -> Result<Box<Task>, ApiError> {
@@ -96,7 +99,7 @@ async fn submit(
     let outcome = match input {
         Ok(input) => {
             let promise = idempotency.promise(state, &wish.request(&config, input.as_ref(), uploaded.is_some()));
-            let task = new_task(state, tenant, &wish, config, input);
+            let task = new_task(state, tenant, id, &wish, config, input);
             state.stores.tasks.submit(task, promise).await.map_err(ApiError::from)
         }
         Err(refusal) => Err(refusal),
@@ -120,13 +123,14 @@ async fn submit(
 fn new_task(
     state: &ApiState,
     tenant: &Tenant,
+    id: TaskId,
     wish: &TaskWish,
     config: ortolan_domain::config::CheckedConfig,
     input: Option<TaskInput>,
 ) -> NewTask {
     let now = state.now();
     NewTask {
-        id: TaskId::generate(),
+        id,
         tenant_id: tenant.id,
         tenant: tenant.name.clone(),
         task_type: wish.task_type,
