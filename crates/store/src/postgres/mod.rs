@@ -18,7 +18,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres};
 
 use self::committer::Committer;
-use self::sql::Lane;
+use self::sql::{Lane, Looks};
 use crate::database::Database;
 use crate::{PostgresSettings, StoreError, StoreFacts, TaskObserver, migrations};
 
@@ -31,6 +31,7 @@ const IDLE: Duration = Duration::from_secs(1);
 pub(crate) struct Store {
     pool: PgPool,
     lanes: Lanes,
+    looks: Looks,
 }
 
 /// Connects, and starts the lanes.
@@ -45,7 +46,8 @@ pub(crate) async fn open(settings: PostgresSettings, observer: Arc<dyn TaskObser
         .connect_with(options)
         .await?;
     let lanes = Lanes::start(&pool, &observer);
-    Ok(Store { pool, lanes })
+    let looks = Looks::start(pool.clone());
+    Ok(Store { pool, lanes, looks })
 }
 
 /// True when a pooled connection still answers; only asked when it was idle long enough for a server to have gone away.

@@ -188,18 +188,18 @@ impl Batch {
 }
 
 /// An error that all writes of a batch are told: the first gets it whole, the others its text.
-struct Refusal {
+pub(super) struct Refusal {
     whole: Option<StoreError>,
     text: String,
 }
 
 impl Refusal {
-    fn new(error: StoreError) -> Self {
+    pub(super) fn new(error: StoreError) -> Self {
         let source = std::error::Error::source(&error).map(ToString::to_string);
         Self { text: source.unwrap_or_else(|| error.to_string()), whole: Some(error) }
     }
 
-    fn next(&mut self) -> StoreError {
+    pub(super) fn next(&mut self) -> StoreError {
         let again = || StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(self.text.clone())));
         self.whole.take().unwrap_or_else(again)
     }

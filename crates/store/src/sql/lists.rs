@@ -13,7 +13,7 @@ use crate::{Order, Page, QueueDepth, SortBy, StoreError, TaskFilter};
 pub(super) const GET: &str =
     concat!("SELECT ", task_columns!(), " FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2");
 
-/// The tenant's task, if it has it.
+/// The tenant's task, if it has it, as a transaction sees it.
 pub(super) async fn get(connection: &mut Connection, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
     let values = Binder::default().with(tenant.as_uuid()).with(id.as_uuid());
     fetch_optional(connection, GET, values).await?.as_ref().map(tasks::read).transpose()

@@ -8,6 +8,7 @@ mod dispatch;
 mod keys;
 mod lane;
 mod lists;
+mod looks;
 mod media;
 mod ports;
 mod reader;
@@ -21,6 +22,7 @@ mod upkeep;
 
 pub(super) use batch::Batch;
 pub(super) use lane::Lane;
+pub(super) use looks::Looks;
 
 use super::dialect::{self, Arguments, Connection, Row};
 
@@ -28,7 +30,8 @@ use super::dialect::{self, Arguments, Connection, Row};
 #[cfg(test)]
 #[allow(dead_code)]
 pub(super) fn frequent_statements() -> Vec<String> {
-    let many = [&dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
+    let many =
+        [&looks::LOOK, &dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
     let many = many
         .into_iter()
         .flat_map(|statement| [statement.text(1, dialect::PLACES).0, statement.text(64, dialect::PLACES).0]);

@@ -28,7 +28,7 @@ impl TaskStore for Store {
     }
 
     async fn get(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
-        lists::get(&mut *self.read().await?, tenant, id).await
+        self.looks.get(tenant, id).await
     }
 
     async fn list(&self, tenant: TenantId, filter: &TaskFilter, now: Timestamp) -> Result<Page<Task>, StoreError> {

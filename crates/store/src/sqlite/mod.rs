@@ -21,7 +21,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqlitePool};
 
 use self::committer::Committer;
-use self::sql::Lane;
+use self::sql::{Lane, Looks};
 use crate::database::Database;
 use crate::{SqliteSettings, StoreError, StoreFacts, TaskObserver, migrations};
 
@@ -33,6 +33,7 @@ pub(crate) struct Store {
     options: SqliteConnectOptions,
     readers: SqlitePool,
     lanes: Lanes,
+    looks: Looks,
 }
 
 /// Opens the file and starts the writer.
@@ -57,7 +58,8 @@ pub(crate) async fn open(settings: SqliteSettings, observer: Arc<dyn TaskObserve
     let reading = options.clone().create_if_missing(false).read_only(true);
     let readers = SqlitePoolOptions::new().max_connections(settings.readers.max(1)).connect_lazy_with(reading);
     let lane = Lane::start(Committer::new(writer, &settings.path, observer));
-    Ok(Store { options, readers, lanes: Lanes(lane) })
+    let looks = Looks::start(readers.clone());
+    Ok(Store { options, readers, lanes: Lanes(lane), looks })
 }
 
 impl Store {
