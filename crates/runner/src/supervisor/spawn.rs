@@ -85,6 +85,8 @@ impl Launch {
         command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::piped());
         // Each thread's arena would reserve 64 MiB of the address space that is limited.
         command.env("MALLOC_ARENA_MAX", "1").env("ORT_DISABLE_TELEMETRY", "1");
+        // A decoded picture is freed after each call; given back to the kernel it would be faulted in again for the next.
+        command.env("MALLOC_MMAP_THRESHOLD_", "33554432").env("MALLOC_TRIM_THRESHOLD_", "67108864");
         for name in ["LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
