@@ -8,6 +8,7 @@ use ortolan_domain::route::QueueName;
 use ortolan_domain::task::Task;
 use ortolan_domain::{Clock, TaskId, TaskStatus, TenantId};
 use ortolan_queue::Queues;
+use ortolan_service::telemetry::metrics;
 use ortolan_store::{DispatchLimits, EnqueueOutcome, TaskStore};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -106,10 +107,10 @@ impl Dispatcher {
     async fn deliver(&self, queue: QueueName, attempts: &[Attempt]) -> Result<(), DispatchError> {
         let jobs = attempts.iter().map(|attempt| (delivery_id(*attempt), *attempt)).collect();
         let Err(error) = self.queues.tasks(queue).push(jobs).await else {
-            metrics::counter!("ortolan_dispatched_total", "queue" => queue.as_str()).increment(attempts.len() as u64);
+            metrics::dispatched(queue, attempts.len() as u64);
             return Ok(());
         };
-        metrics::counter!("ortolan_dispatch_failures_total", "queue" => queue.as_str()).increment(1);
+        metrics::dispatch_failed(queue);
         self.tasks.undo_dispatch(attempts, self.clock.now()).await?;
         Err(error.into())
     }

@@ -16,6 +16,7 @@ mod gate;
 pub mod http;
 mod inference;
 mod job;
+mod observe;
 mod picture;
 mod preload;
 mod service;

@@ -90,6 +90,7 @@ impl MlService {
     /// Takes jobs until `stop`, then waits for those under way, and cancels what is left after the drain.
     pub async fn run(&self, queue: JobQueue<MlJob>, stop: CancellationToken) -> Result<(), QueueError> {
         let listener = tokio::spawn(self.clone().listen());
+        let observer = tokio::spawn(self.clone().observe());
         let consumer = Consumer { name: "ml-service".to_owned(), slots: self.0.settings.most_jobs };
         let service = self.clone();
         let outcome = queue
@@ -107,6 +108,7 @@ impl MlService {
             self.0.jobs.wait().await;
         }
         listener.abort();
+        observer.abort();
         outcome
     }
 

@@ -1,11 +1,12 @@
 //! When the reconciler looks.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::Clock;
 use ortolan_queue::Queues;
+use ortolan_service::telemetry::metrics;
 use ortolan_store::TaskStore;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -71,12 +72,15 @@ impl Reconciler {
 
     /// A whole pass.
     pub async fn run_once(&self) -> ReconcileReport {
+        let began = Instant::now();
         let mut report = self.run_quick().await;
         self.count(&mut report).await;
         self.report_long_running(&mut report).await;
         self.delete_ended(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
         self.clean_broker(&mut report).await;
+        metrics::reconciled(report.errors.is_empty(), began.elapsed());
+        metrics::long_running_tasks(report.long_running_alerted);
         report
     }
 

@@ -31,6 +31,11 @@ impl Leases {
         self.held().keys().copied().collect()
     }
 
+    /// How many leases are held.
+    pub(crate) fn count(&self) -> usize {
+        self.held().len()
+    }
+
     /// Stops a run whose lease is lost.
     pub(crate) fn lose(&self, attempt: Attempt) {
         if let Some(lost) = self.held().get(&attempt) {

@@ -1,6 +1,6 @@
 //! One run: from a delivery to the task's next status.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ortolan_domain::job::{Attempt, Delivery, MlJob, delivery_id};
@@ -56,6 +56,11 @@ impl Worker {
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
         let lease = self.0.leases.hold(attempt);
         tracing::info!("run started");
+        metrics::worker_tasks_under_way(self.0.leases.count());
+        metrics::task_queued_for(
+            task.spec.queue,
+            Duration::from_secs_f64(task.queue_time_ms().unwrap_or_default() / 1e3),
+        );
         let ended = match self.hand_over(&task, attempt).await {
             Ok(()) => self.wait(&task, attempt, &lease.lost).await,
             Err(error) => Ended::Failed(error),

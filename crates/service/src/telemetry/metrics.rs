@@ -22,6 +22,7 @@ const TASK_QUEUE_SECONDS: &str = "ortolan_task_queue_seconds";
 const TASK_DURATION_SECONDS: &str = "ortolan_task_duration_seconds";
 const TASKS_UNDER_WAY: &str = "ortolan_worker_tasks_under_way";
 const DISPATCHED: &str = "ortolan_dispatched_total";
+const DISPATCH_FAILURES: &str = "ortolan_dispatch_failures_total";
 const QUEUE_DEPTH: &str = "ortolan_queue_depth";
 const ML_PERMITS: &str = "ortolan_ml_permits";
 const ML_PERMITS_IN_USE: &str = "ortolan_ml_permits_in_use";
@@ -124,6 +125,11 @@ pub fn dispatched(queue: QueueName, count: u64) {
     counter!(DISPATCHED, "queue" => queue.as_str()).increment(count);
 }
 
+/// Counts a dispatch whose deliveries the broker did not take.
+pub fn dispatch_failed(queue: QueueName) {
+    counter!(DISPATCH_FAILURES, "queue" => queue.as_str()).increment(1);
+}
+
 /// Sets how many messages a queue holds.
 pub fn queue_depth(queue: QueueName, depth: u64) {
     gauge!(QUEUE_DEPTH, "queue" => queue.as_str()).set(depth as f64);
@@ -221,6 +227,7 @@ fn describe() {
         (TASKS_ENDED, "Tasks ended, by status"),
         (TASK_RETRIES, "Tasks that went back to be tried again"),
         (DISPATCHED, "Tasks put into a queue"),
+        (DISPATCH_FAILURES, "Dispatches whose deliveries the broker did not take"),
         (ML_JOBS, "Inference jobs ended, by outcome"),
         (RUNNER_DEATHS, "Runner processes that died or were killed"),
         (CACHE_REQUESTS, "Looks into a cache"),
