@@ -159,6 +159,8 @@ pub struct MlHealth {
     pub gpu_memory_total_mb: Option<u64>,
     /// What of it is used.
     pub gpu_memory_used_mb: Option<u64>,
+    /// Resident memory of all runners.
+    pub runners_resident_bytes: u64,
     /// The devices and their permits.
     pub devices: Vec<DeviceHealth>,
     /// How tenants are kept apart: `tenant`, `shared` or `none`.

@@ -83,6 +83,7 @@ impl Inference for MlService {
         let cache = self.0.pool.cache_info();
         let failed = self.0.preload_failures.lock().unwrap_or_else(PoisonError::into_inner);
         let models_failed: BTreeMap<_, _> = failed.iter().map(|(key, reason)| (key.clone(), reason.clone())).collect();
+        let runners_resident_bytes = cache.runners.iter().map(|runner| runner.rss_bytes).sum();
         let models_loaded: Vec<_> = cache.models.into_iter().map(|model| model.key).collect();
         let status = match (models_failed.is_empty(), models_loaded.is_empty()) {
             (true, _) => MlHealthStatus::Healthy,
@@ -100,6 +101,7 @@ impl Inference for MlService {
             gpu_device_name: gpu_available.then(|| device.clone()),
             gpu_memory_total_mb: None,
             gpu_memory_used_mb: None,
+            runners_resident_bytes,
             devices: vec![DeviceHealth {
                 name: device,
                 permits: gate.permits,

@@ -1,11 +1,12 @@
 //! What a process asks before it says that it is well.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ortolan_ml_client::{Inference, MlHealthStatus};
+use ortolan_ml_client::{Inference, MlHealth, MlHealthStatus};
 use ortolan_queue::Queues;
 use ortolan_service::health::{Health, HealthRegistry, Importance};
 use ortolan_store::TaskStore;
+use serde_json::{Value, json};
 
 /// Asks the database; nothing works without it.
 pub fn database(registry: &HealthRegistry, tasks: Arc<dyn TaskStore>) {
@@ -25,10 +26,14 @@ pub fn queues(registry: &HealthRegistry, queues: Queues, importance: Importance)
 
 /// Asks the ML service; without it tasks are taken and wait, and uploads are refused.
 pub fn ml_service(registry: &HealthRegistry, inference: Arc<dyn Inference>) {
+    let last: Arc<Mutex<Value>> = Arc::default();
+    let told = Arc::clone(&last);
     registry.check("models", Importance::Optional, move || {
-        let inference = Arc::clone(&inference);
+        let (inference, last) = (Arc::clone(&inference), Arc::clone(&last));
         async move {
-            match inference.health().await.map(|health| health.status) {
+            let health = inference.health().await;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = health.as_ref().map_or(Value::Null, facts);
+            match health.map(|health| health.status) {
                 Ok(MlHealthStatus::Healthy) => Health::Up,
                 Ok(MlHealthStatus::Degraded) => Health::Degraded("a preloaded model failed"),
                 Ok(MlHealthStatus::Unhealthy) => Health::Down("no preloaded model works"),
@@ -36,4 +41,20 @@ pub fn ml_service(registry: &HealthRegistry, inference: Arc<dyn Inference>) {
             }
         }
     });
+    registry.fact("ml", move || told.lock().unwrap_or_else(PoisonError::into_inner).clone());
+}
+
+/// What anybody may know of the ML service: no model's key, as that names its tenant.
+fn facts(health: &MlHealth) -> Value {
+    json!({
+        "status": health.status,
+        "models_loaded": health.models_loaded.len(),
+        "models_failed": health.models_failed.len(),
+        "gpu_available": health.gpu_available,
+        "gpu_device_name": health.gpu_device_name,
+        "runners_resident_bytes": health.runners_resident_bytes,
+        "devices": health.devices,
+        "isolation": health.isolation,
+        "runtime_version": health.runtime_version,
+    })
 }

@@ -6,6 +6,7 @@ mod cancel;
 mod crashes;
 mod hostile_media;
 mod hostile_models;
+mod late;
 mod main_job;
 mod restart;
 mod tenants;
