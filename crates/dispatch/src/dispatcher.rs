@@ -108,6 +108,9 @@ impl Dispatcher {
         let jobs = attempts.iter().map(|attempt| (delivery_id(*attempt), *attempt)).collect();
         let Err(error) = self.queues.tasks(queue).push(jobs).await else {
             metrics::dispatched(queue, attempts.len() as u64);
+            for attempt in attempts {
+                tracing::info!(task_id = %attempt.task_id, job_id = delivery_id(*attempt), %queue, "task enqueued");
+            }
             return Ok(());
         };
         metrics::dispatch_failed(queue);
