@@ -348,3 +348,11 @@ fn routes_can_be_sent_elsewhere() {
     let config = from_environment(&[("ORTOLAN_ROUTES__CLASSIFICATION", "cpu_jobs")]);
     assert_eq!(config.route_table().unwrap().queue(TaskType::Classification, None), QueueName::CpuJobs);
 }
+
+#[test]
+fn a_setting_without_effect_is_said_to_have_none() {
+    let set = LoadOptions::default().with_environment([("ORTOLAN_RATE_LIMIT__DEFAULT", "60/minute")]);
+    let config = Config::load(set).unwrap();
+    assert_eq!(config.warnings(), ["`rate_limit.default` is set and has no effect in this release"]);
+    assert!(Config::load(LoadOptions::default()).unwrap().warnings().is_empty());
+}
