@@ -67,10 +67,6 @@ ids! {
     MediaId;
     /// A video known by its path.
     VideoId;
-    /// A registered model.
-    ModelId;
-    /// A remembered `Idempotency-Key`.
-    IdempotencyKeyId;
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What must always hold, as pure predicates. Tests, the simulator and `ortolan doctor` use the same ones.
+//! What must always hold, as pure predicates, so that every test asks the same.
 
 use crate::task::{Task, TaskStatus};
 

@@ -24,7 +24,7 @@ pub mod tenant;
 pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};
-pub use id::{ArtifactId, IdempotencyKeyId, KeyId, MediaId, ModelId, RunId, TaskId, TenantId, VideoId};
+pub use id::{ArtifactId, KeyId, MediaId, RunId, TaskId, TenantId, VideoId};
 pub use slot::Slot;
 pub use task::{Priority, Task, TaskStatus, TaskType};
 pub use tenant::{Scope, Scopes, TenantSlug};

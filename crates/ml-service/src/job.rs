@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use ortolan_domain::ErrorCode;
 use ortolan_domain::config::{ModelProfileName, TaskConfig};
 use ortolan_domain::hash;
 use ortolan_domain::job::{MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
-use ortolan_domain::{ErrorCode, TaskType};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -46,7 +46,12 @@ impl MlService {
     async fn answer(&self, job: MlJob) {
         let cancel = self.0.begin(job.attempt);
         let began = Instant::now();
-        let outcome = self.produce(&job, &cancel).await;
+        let config = TaskConfig::read(job.task_type, &job.config);
+        let model_profile = config.as_ref().map_or_else(|_| ModelProfileName::default(), TaskConfig::model_profile);
+        let outcome = match config {
+            Ok(config) => self.produce(&job, config, &cancel).await,
+            Err(error) => Err(MlError::new(ErrorCode::Invalid, error.to_string())),
+        };
         let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
         metrics::ml_job_ended(job.task_type, word, began.elapsed());
         self.count_permits();
@@ -55,13 +60,11 @@ impl MlService {
             tracing::info!(code = %error.code, detail = error.detail, "inference ended with an error");
         }
         if !cancel.is_cancelled() {
-            self.store(&job, stamp(&job, outcome)).await;
+            self.store(&job, stamp(&job, model_profile, outcome)).await;
         }
     }
 
-    async fn produce(&self, job: &MlJob, cancel: &CancellationToken) -> Result<Produced, MlError> {
-        let config = TaskConfig::read(job.task_type, &job.config)
-            .map_err(|error| MlError::new(ErrorCode::Invalid, error.to_string()))?;
+    async fn produce(&self, job: &MlJob, config: TaskConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {
         match config {
             TaskConfig::Noop(config) => self.sleep(Duration::from_millis(config.sleep_ms), job, cancel).await,
             TaskConfig::Image(config) => self.picture(job, &config, cancel).await,
@@ -96,7 +99,7 @@ impl MlService {
     }
 }
 
-fn stamp(job: &MlJob, outcome: Result<Produced, MlError>) -> MlResult {
+fn stamp(job: &MlJob, model_profile: ModelProfileName, outcome: Result<Produced, MlError>) -> MlResult {
     let (outcome, timings, model_sha256) = match outcome {
         Ok(Produced { items, timings, model_sha256 }) => (MlOutcome::Items(items), timings, model_sha256),
         Err(error) => (MlOutcome::Error(error), Timings::default(), None),
@@ -108,15 +111,8 @@ fn stamp(job: &MlJob, outcome: Result<Produced, MlError>) -> MlResult {
         input_hash,
         producer: PRODUCER.to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        model_profile: profile(job).as_str().to_owned(),
+        model_profile: model_profile.as_str().to_owned(),
         model_sha256,
     };
     MlResult { attempt: job.attempt, provenance, timings, outcome }
-}
-
-fn profile(job: &MlJob) -> ModelProfileName {
-    match job.task_type {
-        TaskType::Noop => ModelProfileName::default(),
-        kind => TaskConfig::read(kind, &job.config).map_or_else(|_| ModelProfileName::default(), |c| c.model_profile()),
-    }
 }
