@@ -67,6 +67,10 @@ ids! {
     MediaId;
     /// A video known by its path.
     VideoId;
+    /// One version of a model in the registry.
+    ModelId;
+    /// The record of one synchronous inference.
+    PredictionId;
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod id;
 pub mod invariant;
 pub mod job;
 pub mod media;
+pub mod model;
 pub mod route;
 pub mod slot;
 pub mod task;
@@ -24,7 +25,7 @@ pub mod tenant;
 pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};
-pub use id::{ArtifactId, KeyId, MediaId, RunId, TaskId, TenantId, VideoId};
+pub use id::{ArtifactId, KeyId, MediaId, ModelId, PredictionId, RunId, TaskId, TenantId, VideoId};
 pub use slot::Slot;
 pub use task::{Priority, Task, TaskStatus, TaskType};
 pub use tenant::{Scope, Scopes, TenantSlug};
