@@ -54,7 +54,8 @@ pub fn check_task(task: &Task, artifacts: &ArtifactFacts) -> Vec<Violation> {
     let status = task.status;
     found.must(artifacts.count == 0 || status == Completed, "has artifacts without being completed");
     found.must(artifacts.runs <= 1, "has artifacts of more than one run");
-    found.must((artifacts.count > 0) == (artifacts.runs > 0), "has artifacts without a run, or a run without artifacts");
+    found
+        .must((artifacts.count > 0) == (artifacts.runs > 0), "has artifacts without a run, or a run without artifacts");
     found.must(status.is_terminal() == task.completed_at.is_some(), "has an end time exactly when it has ended");
     found.must((status == Failed) == task.error.is_some(), "has an error exactly when it failed");
     found.must(!matches!(status, Queued | Running | Completed) || task.attempt > 0, "moves without an attempt");
