@@ -12,7 +12,7 @@ const OURS: &str = "ortolan-";
 /// From the ground up. A crate uses crates of lower layers only.
 const LAYERS: [&[&str]; 6] = [
     &["domain"],
-    &["store", "queue", "results", "blobs", "engine", "vision", "media", "ml-client", "service"],
+    &["store", "queue", "results", "blobs", "engine", "vision", "media", "oip", "ml-client", "service"],
     &["dispatch", "runner"],
     &["api", "worker", "ml-service", "reconciler"],
     &["ortolan", "testkit", "xtask"],
