@@ -16,6 +16,7 @@ mod media;
 mod migrations;
 mod models;
 mod postgres;
+mod predictions;
 mod quarantine;
 mod slots;
 mod sqlite;
@@ -30,6 +31,7 @@ pub use models::{
     MAX_VERSIONS, ModelChanges, ModelFilter, ModelMoved, ModelSort, ModelStore, NewModelOutcome, Verdict,
 };
 pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
+pub use predictions::PredictionStore;
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency, LostLease,
