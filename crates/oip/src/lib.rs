@@ -2,7 +2,7 @@
 //!
 //! Flow of a request: [`decompress`] undoes the content encoding, [`Frame::split`] parts the JSON from the binary tail,
 //! [`InferRequest::read`] makes tensors of both. Of an answer: [`InferResponse::write`] makes the JSON and leaves the tail in the
-//! pieces in which it came. [`data`] and [`render`] turn one tensor's JSON into bytes and back; plain predictions use them too.
+//! pieces in which it came. [`signature`] says whether inputs fit a model; [`data`] and [`render`] turn one tensor's JSON into bytes and back; plain predictions use them too.
 //!
 //! Invariants: no I/O; binary tensors are slices of the body, never copies; shape and byte count are checked before anything
 //! else; every number of a client is bounded before memory is taken for it; 64-bit integers and floats survive exactly.
@@ -15,6 +15,7 @@ mod frame;
 pub mod render;
 mod request;
 mod response;
+pub mod signature;
 
 pub use decompress::{Encoding, compress, decompress};
 pub use error::OipError;

@@ -20,7 +20,8 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// The arrows within a layer: the left uses the right.
-const SIDEWAYS: [(&str, &str); 1] = [
+const SIDEWAYS: [(&str, &str); 2] = [
+    ("oip", "ml-client"), // a model's signature is the contract's
     ("media", "vision"), // decoded pictures are vision's type
 ];
 
