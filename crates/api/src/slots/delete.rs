@@ -31,7 +31,9 @@ pub async fn delete_slot(
     SlotPath(slot): SlotPath,
 ) -> Result<StatusCode, ApiError> {
     // A client that leaves in the middle must not leave a model loaded that is gone.
-    tokio::spawn(empty(state, tenant, slot, caller.name().to_owned())).await.map_err(|error| ApiError::internal(&error))?
+    tokio::spawn(empty(state, tenant, slot, caller.name().to_owned()))
+        .await
+        .map_err(|error| ApiError::internal(&error))?
 }
 
 async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot, actor: String) -> Result<StatusCode, ApiError> {
