@@ -86,6 +86,11 @@ impl ApiError {
         self.code
     }
 
+    /// The explanation that may be shown to anybody.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }

@@ -12,6 +12,7 @@
 #![allow(unused_qualifications)]
 
 pub mod auth;
+mod cache;
 mod error;
 mod extract;
 mod health;
@@ -24,6 +25,8 @@ mod model_cache;
 mod openapi;
 mod page;
 mod pages;
+mod predict;
+mod predictions;
 mod reconcile;
 mod router;
 mod settings;
@@ -32,6 +35,7 @@ mod state;
 mod tasks;
 mod tenants;
 mod upload;
+mod v2;
 
 pub use reconcile::{Reconcile, ReconcileStats};
 pub use router::{openapi_json, router};

@@ -28,6 +28,8 @@ pub struct InferRequest {
     pub binary_outputs: bool,
     /// The client's own deadline in milliseconds.
     pub timeout_ms: Option<f64>,
+    /// Whether an answer that is known already may be taken.
+    pub use_cache: bool,
 }
 
 /// An output that is wanted.
@@ -61,6 +63,7 @@ impl InferRequest {
             outputs,
             binary_outputs: parameters.binary_data_output.unwrap_or(false),
             timeout_ms: parameters.timeout()?,
+            use_cache: parameters.use_cache.unwrap_or(false),
         })
     }
 
@@ -92,6 +95,8 @@ struct RequestParameters {
     timeout: Option<f64>,
     #[serde(default)]
     timeout_ms: Option<f64>,
+    #[serde(default)]
+    use_cache: Option<bool>,
 }
 
 impl RequestParameters {

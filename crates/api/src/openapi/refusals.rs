@@ -28,7 +28,7 @@ macro_rules! refusals {
 pub(crate) use refusals;
 
 /// What any endpoint may answer with.
-const ANYWHERE: [ErrorCode; 6] = [
+pub(crate) const ANYWHERE: [ErrorCode; 6] = [
     ErrorCode::MalformedRequest,
     ErrorCode::Unauthenticated,
     ErrorCode::Forbidden,

@@ -10,8 +10,10 @@
 mod answer;
 mod deadline;
 mod flights;
+mod inputs;
 mod ledger;
 mod one;
+mod record;
 mod recorder;
 mod run;
 mod several;
