@@ -27,6 +27,7 @@ mod page;
 mod pages;
 mod predict;
 mod predictions;
+mod rates;
 mod reconcile;
 mod router;
 mod settings;
@@ -37,6 +38,7 @@ mod tenants;
 mod upload;
 mod v2;
 
+pub use rates::Rates;
 pub use reconcile::{Reconcile, ReconcileStats};
 pub use router::{openapi_json, router};
 pub use settings::ApiSettings;

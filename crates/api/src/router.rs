@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
-use crate::{cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2};
+use crate::{
+    cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+};
 
 /// Where the endpoints lie.
 const BASE: &str = "/api/v1";

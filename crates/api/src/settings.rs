@@ -6,6 +6,8 @@ use ortolan_domain::TenantSlug;
 use ortolan_domain::config::ConfidenceDefaults;
 use ortolan_domain::route::RouteTable;
 
+use crate::rates::Rates;
+
 /// What an installation may decide about the API.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
@@ -47,6 +49,8 @@ pub struct ApiSettings {
     pub max_tensor_bytes: usize,
     /// What bodies of inferences may take at once, in bytes.
     pub max_tensor_bytes_at_once: usize,
+    /// How often a key may ask.
+    pub rates: Rates,
     /// Confidence thresholds of tasks that name none.
     pub confidence: ConfidenceDefaults,
     /// Which queue each type of task goes to.
@@ -76,6 +80,7 @@ impl Default for ApiSettings {
             prediction_cache: Some(Duration::from_secs(300)),
             max_tensor_bytes: 64 << 20,
             max_tensor_bytes_at_once: 1 << 30,
+            rates: Rates::default(),
             confidence: ConfidenceDefaults::default(),
             routes: RouteTable::default(),
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    MediaStore, ModelStore, PredictionStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres,
-    sqlite,
+    MediaStore, ModelStore, PredictionStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore,
+    TenantStore, postgres, sqlite,
 };
 
 /// Where the SQLite file lies and how it is used.
@@ -102,7 +102,15 @@ impl Stores {
 
     fn over<S>(store: Arc<S>) -> Self
     where
-        S: TaskStore + TenantStore + MediaStore + SlotStore + ModelStore + QuarantineStore + PredictionStore + Database + 'static,
+        S: TaskStore
+            + TenantStore
+            + MediaStore
+            + SlotStore
+            + ModelStore
+            + QuarantineStore
+            + PredictionStore
+            + Database
+            + 'static,
     {
         Self {
             tasks: store.clone(),

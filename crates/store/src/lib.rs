@@ -30,8 +30,8 @@ pub use media::{MediaStore, NewMediaOutcome};
 pub use models::{
     MAX_VERSIONS, ModelChanges, ModelFilter, ModelMoved, ModelSort, ModelStore, NewModelOutcome, Verdict,
 };
-pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
 pub use predictions::PredictionStore;
+pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency, LostLease,

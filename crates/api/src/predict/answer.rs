@@ -32,7 +32,8 @@ impl Question {
         inputs.sort_by(|a, b| a.name.cmp(&b.name));
         let mut hash = Sha256::new();
         for input in &*inputs {
-            for text in [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()]
+            for text in
+                [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()]
             {
                 hash.update((text.len() as u64).to_le_bytes());
                 hash.update(text);
@@ -85,5 +86,6 @@ pub fn to_json(answer: &InferAnswer) -> Result<String, OipError> {
 }
 
 fn put<T: serde::Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) -> Result<(), OipError> {
-    serde_json::to_writer(json, value).map_err(|_| OipError::NeedsBinary("an output cannot be written as JSON".to_owned()))
+    serde_json::to_writer(json, value)
+        .map_err(|_| OipError::NeedsBinary("an output cannot be written as JSON".to_owned()))
 }

@@ -32,7 +32,8 @@ impl<T> Default for Flights<T> {
 impl<T: Clone> Flights<T> {
     /// Waits for a turn. Only a request that finds nothing landed has to run.
     pub async fn board(&self, key: String) -> Flight<'_, T> {
-        let turn = Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let turn =
+            Arc::clone(self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
         let seat = Seat { flights: self, key };
         Flight { landed: turn.lock_owned().await, _seat: seat }
     }

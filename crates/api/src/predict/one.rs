@@ -1,7 +1,5 @@
 //! `POST /models/{id}/predict`.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
@@ -19,11 +17,12 @@ use crate::error::ApiError;
 use crate::extract::{ClientIp, IdPath, JsonBody};
 use crate::middleware::RequestId;
 use crate::openapi::refusals;
+use crate::rates::Counted;
 use crate::state::ApiState;
 
 refusals!(
     PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, Quarantined, RunFailed, OutOfMemory,
-    QuotaExceeded, RateLimited, Crashed, DeadlineExceeded
+    Crashed, DeadlineExceeded
 );
 
 /// Where an answer came from.
@@ -109,12 +108,13 @@ impl PredictWish {
 )]
 pub async fn predict_one(
     State(state): State<ApiState>,
-    Access { tenant, .. }: WriteAccess,
+    Access { tenant, caller, .. }: WriteAccess,
     Extension(request_id): Extension<RequestId>,
     ClientIp(client_ip): ClientIp,
     IdPath(id): IdPath<ModelId>,
     JsonBody(wish): JsonBody<PredictWish>,
 ) -> Result<Response, ApiError> {
+    state.admit(&caller, Counted::Prediction).await?;
     wish.check()?;
     let limit = deadline(state.settings(), wish.timeout_ms.map(|ms| ms as f64));
     let target = limit.meet(state.predictions.targets.find(&state, &tenant, Wanted::Id(id))).await?;

@@ -67,6 +67,9 @@ async fn write(store: Arc<dyn PredictionStore>, mut incoming: mpsc::Receiver<Not
             tracing::warn!(%error, count, "predictions could not be recorded");
             predictions_unrecorded(count);
         }
-        waiting.into_iter().for_each(|done| drop(done.send(())));
+        for done in waiting {
+            // Whoever waited may be gone.
+            let _ = done.send(());
+        }
     }
 }

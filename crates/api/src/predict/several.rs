@@ -17,9 +17,10 @@ use crate::error::ApiError;
 use crate::extract::{ClientIp, JsonBody};
 use crate::middleware::RequestId;
 use crate::openapi::refusals;
+use crate::rates::Counted;
 use crate::state::ApiState;
 
-refusals!(SeveralRefusals: TooLarge, UnsupportedMedia, Invalid, RateLimited);
+refusals!(SeveralRefusals: TooLarge, UnsupportedMedia, Invalid);
 
 /// The most records of one request.
 const MOST: usize = 10;
@@ -117,11 +118,12 @@ struct OneError {
 )]
 pub async fn predict_several(
     State(state): State<ApiState>,
-    Access { tenant, .. }: WriteAccess,
+    Access { tenant, caller, .. }: WriteAccess,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ClientIp(client_ip): ClientIp,
     JsonBody(wish): JsonBody<SeveralWish>,
 ) -> Result<Json<SeveralAnswer>, ApiError> {
+    state.admit(&caller, Counted::Prediction).await?;
     if !(1..=MOST).contains(&wish.requests.len()) {
         let reason = format!("must have 1 to {MOST} questions, has {}", wish.requests.len());
         return Err(ApiError::field("requests", reason));

@@ -173,12 +173,7 @@ async fn of_version(state: &ApiState, tenant: &Tenant, model: Model) -> Result<T
 }
 
 /// A slot; its versions are its generations, of which only the present one is served.
-async fn of_slot(
-    state: &ApiState,
-    tenant: &Tenant,
-    name: &str,
-    version: Option<&str>,
-) -> Result<Target, ApiError> {
+async fn of_slot(state: &ApiState, tenant: &Tenant, name: &str, version: Option<&str>) -> Result<Target, ApiError> {
     let unknown = || ApiError::not_found("model");
     let slot = Slot::parse(name).map_err(|_| unknown())?;
     let path = crate::slots::model_path(&tenant.name, slot)?;
@@ -186,7 +181,8 @@ async fn of_slot(
         return Err(unknown());
     }
     let records = state.stores.slots.slots(tenant.id).await?;
-    let generation = records.iter().find(|record| record.slot == slot).map_or(1, |record| record.generation).to_string();
+    let generation =
+        records.iter().find(|record| record.slot == slot).map_or(1, |record| record.generation).to_string();
     if version.is_some_and(|version| version != generation) {
         return Err(unknown());
     }

@@ -74,8 +74,8 @@ pub struct ModelRefusals;
 
 impl utoipa::IntoResponses for ModelRefusals {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
-        use ErrorCode::{Crashed, DeadlineExceeded, InvalidModel, NotFound, RateLimited};
-        refusals(&[NotFound, InvalidModel, RateLimited, Crashed, DeadlineExceeded])
+        use ErrorCode::{Crashed, DeadlineExceeded, InvalidModel, NotFound};
+        refusals(&[NotFound, InvalidModel, Crashed, DeadlineExceeded])
     }
 }
 
@@ -85,8 +85,7 @@ pub struct InferRefusals;
 impl utoipa::IntoResponses for InferRefusals {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
         use ErrorCode::{
-            Crashed, DeadlineExceeded, NotFound, OutOfMemory, Quarantined, RateLimited, RunFailed, TooLarge,
-            UnsupportedMedia,
+            Crashed, DeadlineExceeded, NotFound, OutOfMemory, Quarantined, RunFailed, TooLarge, UnsupportedMedia,
         };
         refusals(&[
             NotFound,
@@ -95,7 +94,6 @@ impl utoipa::IntoResponses for InferRefusals {
             RunFailed,
             OutOfMemory,
             Quarantined,
-            RateLimited,
             Crashed,
             DeadlineExceeded,
         ])
@@ -107,6 +105,6 @@ pub struct PlainRefusals;
 
 impl utoipa::IntoResponses for PlainRefusals {
     fn responses() -> BTreeMap<String, RefOr<Described>> {
-        refusals(&[ErrorCode::RateLimited, ErrorCode::DeadlineExceeded])
+        refusals(&[ErrorCode::DeadlineExceeded])
     }
 }

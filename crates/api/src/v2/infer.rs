@@ -18,6 +18,7 @@ use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::middleware::RequestId;
 use crate::predict::{Answered, Asked, CacheUse, Deadline, Target, Wanted, deadline};
+use crate::rates::Counted;
 use crate::state::ApiState;
 
 /// Bodies with something behind their JSON.
@@ -35,11 +36,12 @@ const OCTET_STREAM: HeaderValue = HeaderValue::from_static("application/octet-st
 )]
 pub async fn infer_model(
     State(state): State<ApiState>,
-    Access { tenant, .. }: WriteAccess,
+    Access { tenant, caller, .. }: WriteAccess,
     Extension(RequestId(request_id)): Extension<RequestId>,
     ModelPath(wanted): ModelPath,
     request: Request,
 ) -> Result<Response, ApiError> {
+    state.admit(&caller, Counted::Prediction).await?;
     let (parts, body) = request.into_parts();
     let max_bytes = state.settings().max_tensor_bytes;
     let held = state.bodies.read(&parts.headers, body, max_bytes).await?;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 6] = [
 /// The arrows within a layer: the left uses the right.
 const SIDEWAYS: [(&str, &str); 2] = [
     ("oip", "ml-client"), // a model's signature is the contract's
-    ("media", "vision"), // decoded pictures are vision's type
+    ("media", "vision"),  // decoded pictures are vision's type
 ];
 
 /// Heavy libraries and the crates that may name them in their manifest. A star stands for any ending.
