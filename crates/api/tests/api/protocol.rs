@@ -34,7 +34,7 @@ async fn a_key_of_the_tenant_with_the_scope_is_needed() {
         let body = if path.ends_with("infer") { wish().to_string() } else { String::new() };
         let ask = async |client: &Client| client.send(method, &path, None, body.clone()).await;
         is(ask(&app.nobody()).await, 401);
-        is(ask(&tenant.with("authorization", "Bearer wrong")).await, 401);
+        is(ask(&app.nobody().with_key("wrong")).await, 401);
         is(ask(&app.key(&me, &[if *scope == "any" { "read" } else { scope }]).await).await, 200);
         if *scope == "any" {
             continue;
