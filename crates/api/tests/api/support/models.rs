@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ortolan_domain::model::{Model, ModelFacts, ModelFile, ModelStatus, RegistryName, VersionLabel};
+use ortolan_domain::model::{Model, ModelFile, ModelStatus, RegistryName, VersionLabel};
 use ortolan_domain::{Clock, ModelId, TenantSlug};
 use ortolan_store::{ModelMoved, Verdict};
 
@@ -46,7 +46,7 @@ impl TestApp {
         let ModelMoved::Moved(begun) = models.begin_validation(tenant, id, until, now).await.unwrap() else {
             panic!("not moved")
         };
-        let verdict = Verdict::Accepted(Box::new(ModelFacts::default()));
+        let verdict = Verdict::Accepted(Box::default());
         models.end_validation(tenant, id, begun.revision, verdict, now).await.unwrap().unwrap();
         id
     }
