@@ -127,8 +127,7 @@ impl Worker {
     /// Extends all leases three times per lease, and single ones when there is news of their run's progress; stops the runs
     /// whose lease is lost.
     async fn beat(self) {
-        let parts = &self.0.parts;
-        let mut ticks = tokio::time::interval(parts.settings.lease / 3);
+        let mut ticks = tokio::time::interval(self.0.parts.settings.lease / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let held = tokio::select! {
@@ -138,8 +137,7 @@ impl Worker {
             if held.is_empty() {
                 continue;
             }
-            let until = parts.clock.now().plus(parts.settings.lease);
-            match parts.tasks.heartbeat(&parts.id, &held, until).await {
+            match self.extend_with_news(&held).await {
                 Ok(lost) => lost.into_iter().for_each(|attempt| self.0.leases.lose(attempt)),
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended"),
             }
