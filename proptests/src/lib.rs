@@ -3,6 +3,7 @@
 //!
 //! The databases, queues and workers in here are the real ones; nothing is mocked.
 
+pub mod bench;
 mod house;
 pub mod simulator;
 

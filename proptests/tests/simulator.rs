@@ -26,7 +26,6 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "who replays a seed wants to see its log")]
 fn no_script_breaks_an_invariant() {
     if let Some(seed) = seed_of(std::env::var("ORTOLAN_SIM_SEED").ok()).unwrap() {
         match replay(seed, Place::Sqlite, &Terms::default()) {

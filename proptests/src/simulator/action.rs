@@ -96,7 +96,11 @@ pub(super) fn any_action() -> impl Strategy<Value = Action> {
 /// Any task that a user may submit.
 pub(super) fn any_submit() -> impl Strategy<Value = Action> {
     let patience = prop_oneof![4 => Just(None), 1 => (30u16..600).prop_map(Some)];
-    (0..TENANTS, 0..3usize, patience).prop_map(|(tenant, priority, patience_s)| Action::Submit { tenant, priority, patience_s })
+    (0..TENANTS, 0..3usize, patience).prop_map(|(tenant, priority, patience_s)| Action::Submit {
+        tenant,
+        priority,
+        patience_s,
+    })
 }
 
 fn users() -> impl Strategy<Value = Action> {

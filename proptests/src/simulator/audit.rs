@@ -75,7 +75,8 @@ impl Audit {
             return Ok(());
         }
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
-        let (made_by, count) = self.products.get(&attempt).context("completed without an answer to its last attempt")?;
+        let (made_by, count) =
+            self.products.get(&attempt).context("completed without an answer to its last attempt")?;
         ensure!(*count == facts.count, "has {} artifacts of {count} items", facts.count);
         ensure!(task.run_id == Some(*made_by), "completed by another run than it was claimed by");
         ensure!(run.is_none() || run == task.run_id, "has artifacts of another run");
@@ -131,7 +132,8 @@ impl World {
 
     /// A pass of the dispatcher never fills a queue beyond its window.
     fn check_window(&self, tasks: &[Task], action: Option<Action>) -> Result<()> {
-        let fills = matches!(action, Some(Action::Dispatch { .. } | Action::DispatchAndDie { .. } | Action::Reconcile { .. }));
+        let fills =
+            matches!(action, Some(Action::Dispatch { .. } | Action::DispatchAndDie { .. } | Action::Reconcile { .. }));
         for queue in ortolan_domain::route::QueueName::TASKS.iter().filter(|_| fills) {
             let queued = |task: &&Task| task.status == TaskStatus::Queued && task.spec.queue == *queue;
             let before = self.audit.seen.values().filter(queued).count();

@@ -60,8 +60,12 @@ impl Hand {
         results: &ResultStore,
         clock: &Arc<ManualClock>,
     ) -> Self {
-        let parts =
-            Parts { line: line.clone(), queues: queues.map(Clone::clone), results: results.clone(), clock: clock.clone() };
+        let parts = Parts {
+            line: line.clone(),
+            queues: queues.map(Clone::clone),
+            results: results.clone(),
+            clock: clock.clone(),
+        };
         Self { workers: parts.workers(number, 0), number, deaths: 0, runs: Vec::new(), parts }
     }
 
@@ -186,7 +190,10 @@ impl World {
         match self.crew[hand].worker(self.broker_is_up).extend(&held).await {
             Ok(lost) => {
                 held.iter().filter(|attempt| !lost.contains(attempt)).for_each(|kept| self.audit.leased(*kept, until));
-                self.crew[hand].runs.retain(|run| !lost.contains(&run.attempt) || !matches!(run.state, State::Claimed(_) | State::Waiting(_) | State::Ending(..)));
+                self.crew[hand].runs.retain(|run| {
+                    !lost.contains(&run.attempt)
+                        || !matches!(run.state, State::Claimed(_) | State::Waiting(_) | State::Ending(..))
+                });
                 format!("w{hand} holds {} and lost {}", held.len() - lost.len(), lost.len())
             }
             Err(_) => format!("w{hand} cannot extend its leases"),

@@ -76,16 +76,14 @@ impl World {
         let full = full_queues().await?;
         let results = ResultStore::in_process(clock.clone());
         let each = [&queues, &full];
-        let dispatchers = each.map(|queues| {
-            Arc::new(Dispatcher::new(lines[WORKERS].clone(), queues.clone(), clock.clone(), LIMITS))
-        });
+        let dispatchers =
+            each.map(|queues| Arc::new(Dispatcher::new(lines[WORKERS].clone(), queues.clone(), clock.clone(), LIMITS)));
         let fast = ManualClock::at(BEGINNING.plus(terms.reconciler_ahead));
         let reconcilers = [0, 1].map(|which: usize| {
             let reconciling: Arc<dyn ortolan_domain::Clock> =
                 if terms.reconciler_ahead.is_zero() { clock.clone() } else { fast.clone() };
             let line = lines[WORKERS + 1].clone();
-            let dispatcher =
-                Dispatcher::new(line.clone(), each[which].clone(), clock.clone(), LIMITS);
+            let dispatcher = Dispatcher::new(line.clone(), each[which].clone(), clock.clone(), LIMITS);
             Reconciler::new(ReconcilerParts {
                 tasks: line,
                 queues: each[which].clone(),
@@ -207,7 +205,8 @@ fn no_job() -> Result<MlJob> {
 impl World {
     /// Where the tasks stand, in a line.
     pub(super) fn summary(&self) -> String {
-        let status = |(_, id): &(TenantId, TaskId)| self.audit.status(*id).map_or("-".to_owned(), |status| status.to_string());
+        let status =
+            |(_, id): &(TenantId, TaskId)| self.audit.status(*id).map_or("-".to_owned(), |status| status.to_string());
         self.tasks.iter().map(status).collect::<Vec<_>>().join(" ")
     }
 }
