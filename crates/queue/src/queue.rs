@@ -113,6 +113,14 @@ impl<T: Job> JobQueue<T> {
         }
     }
 
+    /// Which of these ids the broker will not deliver: it never had them, lost them, or has delivered them.
+    pub async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
+        match &self.broker {
+            Broker::Memory(queue) => Ok(queue.missing(ids)),
+            Broker::Redis(queue) => queue.missing(ids).await,
+        }
+    }
+
     /// Asks the broker for a sign of life.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.broker {

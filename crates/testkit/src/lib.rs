@@ -9,9 +9,11 @@ mod cluster;
 pub mod fixtures;
 mod operator;
 mod server;
+mod stores;
 mod tenant;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, query};
 pub use operator::Operator;
-pub use server::{Server, ServerOptions};
+pub use server::{Server, ServerOptions, free_port};
+pub use stores::{ThrowAwayPostgres, ThrowAwayRedis};
 pub use tenant::{Answer, Tenant};

@@ -12,6 +12,7 @@ use ortolan_store::{Claim, Completion, Failure, Fate, Fence, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::leases::Lease;
 use crate::outcome::{self, Outcome};
 use crate::worker::{STORE_RETRY, Worker};
 
@@ -62,7 +63,10 @@ impl Worker {
             Duration::from_secs_f64(task.queue_time_ms().unwrap_or_default() / 1e3),
         );
         let ended = match self.hand_over(&task, attempt).await {
-            Ok(()) => self.wait(&task, attempt, &lease.lost).await,
+            Ok(()) => {
+                lease.handed_over();
+                self.wait(&task, attempt, &lease).await
+            }
             Err(error) => Ended::Failed(error),
         };
         let status = match ended {
@@ -102,11 +106,15 @@ impl Worker {
         })
     }
 
-    async fn wait(&self, task: &Task, attempt: Attempt, lost: &CancellationToken) -> Ended {
+    async fn wait(&self, task: &Task, attempt: Attempt, lease: &Lease<'_>) -> Ended {
         let until = task.deadline_at.unwrap_or_else(|| self.0.parts.clock.now());
         let waited = tokio::select! {
             waited = self.0.parts.results.wait(attempt, until) => waited,
-            () = lost.cancelled() => return Ended::Lost,
+            () = lease.lost.cancelled() => return Ended::Lost,
+            () = lease.abandoned.cancelled() => {
+                self.0.parts.signals.publish_cancel(attempt);
+                return Ended::Failed(error(ErrorCode::Unavailable, "the ML service lost the run"));
+            }
         };
         match waited {
             Ok(Waited::Found(bytes)) => Ended::Result(bytes),

@@ -63,10 +63,12 @@ impl Worker {
         tracing::info!(worker_id = self.0.parts.id, queues = ?settings.queues, concurrency = settings.concurrency, "worker started");
         let heart = tokio::spawn(self.clone().beat());
         let ear = tokio::spawn(self.clone().listen());
+        let eye = tokio::spawn(self.clone().look_after_handed_over());
         let outcome = self.consume(&stop).await;
         self.drain().await;
         heart.abort();
         ear.abort();
+        eye.abort();
         tracing::info!(worker_id = self.0.parts.id, "worker stopped");
         outcome
     }

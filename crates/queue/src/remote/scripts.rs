@@ -73,3 +73,20 @@ pub(super) static DROP_GHOSTS: LazyLock<Script> = LazyLock::new(|| {
         return dropped",
     )
 });
+
+/// Finds ids that will not be delivered (again): unknown ones, and those whose delivery was acknowledged.
+/// KEYS: data hash. ARGV: prefix of the jobs' metadata, then ids. Returns the ids found.
+pub(super) static MISSING: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local missing = {}
+        for i = 2, #ARGV do
+            local status = redis.call('hget', ARGV[1] .. ':' .. ARGV[i], 'status')
+            local is_over = status == 'Done' or status == 'Killed'
+            if is_over or redis.call('hexists', KEYS[1], ARGV[i]) == 0 then
+                missing[#missing + 1] = ARGV[i]
+            end
+        end
+        return missing",
+    )
+});
