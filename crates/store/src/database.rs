@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{MediaStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres, sqlite};
+use crate::{MediaStore, ProcessStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres, sqlite};
 
 /// Where the SQLite file lies and how it is used.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub struct Stores {
     pub media: Arc<dyn MediaStore>,
     /// What is known of each slot's object.
     pub slots: Arc<dyn SlotStore>,
+    /// Who leads, and who lives.
+    pub processes: Arc<dyn ProcessStore>,
     database: Arc<dyn Database>,
 }
 
@@ -93,13 +95,14 @@ impl Stores {
 
     fn over<S>(store: Arc<S>) -> Self
     where
-        S: TaskStore + TenantStore + MediaStore + SlotStore + Database + 'static,
+        S: TaskStore + TenantStore + MediaStore + SlotStore + ProcessStore + Database + 'static,
     {
         Self {
             tasks: store.clone(),
             tenants: store.clone(),
             media: store.clone(),
             slots: store.clone(),
+            processes: store.clone(),
             database: store,
         }
     }

@@ -15,6 +15,7 @@ mod error;
 mod media;
 mod migrations;
 mod postgres;
+mod processes;
 mod slots;
 mod sqlite;
 mod statement;
@@ -24,6 +25,7 @@ mod tenants;
 pub use database::{PostgresSettings, SqliteSettings, StoreFacts, Stores};
 pub use error::StoreError;
 pub use media::{MediaStore, NewMediaOutcome};
+pub use processes::{ProcessRecord, ProcessStore};
 pub use slots::{SlotRecord, SlotStore};
 pub use tasks::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency, LostLease,

@@ -99,7 +99,8 @@ impl ThrowAwayPostgres {
         initdb.args(["-U", "ortolan", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]);
         let made = initdb.output().context("initdb cannot be started")?;
         ensure!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-        let mut command = vec![programs.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
+        let mut command =
+            vec![programs.join("postgres").display().to_string(), "-D".into(), data.display().to_string()];
         command.extend(["-p".to_owned(), port.to_string()]);
         // Without fsync a killed server still keeps what it acknowledged: the page cache stays.
         for setting in [

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use ortolan_domain::Timestamp;
 use ortolan_domain::invariant::{ArtifactFacts, check_task, is_legal};
 use ortolan_domain::{Task, TaskStatus};
 use ortolan_store::{PostgresSettings, Stores, TaskChange, TaskFilter, TaskObserver};
-use ortolan_domain::Timestamp;
 use ortolan_testkit::query;
 use serde_json::Value;
 
@@ -135,7 +135,11 @@ fn moves(url: &str, findings: &mut Findings) -> Result<()> {
         let growth = if to == TaskStatus::Queued { "1" } else { "0" };
         if !is_legal(from, to) || kind[2] != growth {
             findings.illegal += kind[3].parse::<u64>()?;
-            findings.violations.push(format!("{} moves {from} -> {to} with an attempt of {:+}", kind[3], kind[2].parse::<i64>()?));
+            findings.violations.push(format!(
+                "{} moves {from} -> {to} with an attempt of {:+}",
+                kind[3],
+                kind[2].parse::<i64>()?
+            ));
         }
     }
     let twice = query(url, "SELECT task_id FROM moves WHERE new = 'completed' GROUP BY task_id HAVING COUNT(*) > 1")?;

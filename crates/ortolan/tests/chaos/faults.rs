@@ -154,7 +154,9 @@ async fn roll(service: &'static str, installation: &mut Installation) -> Result<
         };
         match status {
             Some(status) if status.success() => {}
-            Some(status) => violations.push(format!("a process of {service} that was asked to stop ended with {status}")),
+            Some(status) => {
+                violations.push(format!("a process of {service} that was asked to stop ended with {status}"))
+            }
             None => {
                 violations.push(format!("a process of {service} that was asked to stop did not"));
                 installation.cluster.kill(process)?;

@@ -25,7 +25,8 @@ pub fn table(records: &[Record], ledger: &Ledger, findings: &Findings) -> String
     let _ = writeln!(text, "tasks: open when it struck; seconds: until all tasks from before its end had ended\n");
     let (cancels, retries) = ledger.steered();
     let accepted = ledger.accepted().len();
-    let _ = writeln!(text, "{} faults, {accepted} tasks accepted, {cancels} cancelled, {retries} retried", records.len());
+    let _ =
+        writeln!(text, "{} faults, {accepted} tasks accepted, {cancels} cancelled, {retries} retried", records.len());
     let statuses: Vec<_> = findings.statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let _ = writeln!(text, "ended as: {}", statuses.join(", "));
     let Findings { lost, doubled, illegal, .. } = findings;

@@ -11,6 +11,7 @@ mod lists;
 mod looks;
 mod media;
 mod ports;
+mod processes;
 mod reader;
 mod runs;
 mod slots;
