@@ -1,7 +1,12 @@
 //! The single repairs, each batched, guarded and counted.
 
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
 use ortolan_domain::TaskStatus;
+use ortolan_domain::job::{Attempt, delivery_id};
 use ortolan_domain::route::QueueName;
+use ortolan_queue::QueueError;
 use ortolan_service::telemetry::metrics;
 
 use crate::passes::Reconciler;
@@ -9,13 +14,15 @@ use crate::report::ReconcileReport;
 
 /// Rows per statement.
 const BATCH: u32 = 500;
+/// A process that was not heard of for so long is gone.
+const SILENT_AFTER: Duration = Duration::from_secs(600);
 
 impl Reconciler {
     /// Takes back leases that ran out.
     pub(crate) async fn lose_leases(&self, report: &mut ReconcileReport) {
-        let (tasks, now) = (&self.0.tasks, self.0.clock.now());
+        let (tasks, now) = (&self.0.parts.tasks, self.0.parts.clock.now());
         loop {
-            match tasks.lose_leases(now, self.0.settings.max_crashes, BATCH).await {
+            match tasks.lose_leases(now, self.0.parts.settings.max_crashes, BATCH).await {
                 Ok(lost) => {
                     for lease in &lost {
                         tracing::warn!(task_id = %lease.attempt.task_id, attempt = lease.attempt.attempt, became = %lease.became, "lease ran out");
@@ -32,18 +39,60 @@ impl Reconciler {
 
     /// Fails what was not started in time.
     pub(crate) async fn expire(&self, report: &mut ReconcileReport) {
-        match self.0.tasks.expire(self.0.clock.now(), BATCH).await {
+        match self.0.parts.tasks.expire(self.0.parts.clock.now(), BATCH).await {
             Ok(expired) => report.expired += repaired("expired", expired.len() as u64),
             Err(error) => failed(report, "expiry", &error),
         }
     }
 
-    /// Takes back rows whose delivery never arrived. A queue that still holds as much as is queued is only slow.
+    /// Takes back rows whose delivery the broker does not have: it lost it, or gave it to a worker that then died.
+    pub(crate) async fn take_back_lost(&self, report: &mut ReconcileReport) {
+        let now = self.0.parts.clock.now();
+        let queued = self.0.parts.tasks.queued_before(now.minus(self.0.parts.settings.lost_after), BATCH).await;
+        let queued = match queued {
+            Ok(queued) => queued,
+            Err(error) => return failed(report, "deliveries", &error),
+        };
+        for queue in QueueName::TASKS {
+            let mine = queued.iter().filter(|(name, _)| *name == queue);
+            let mine: HashMap<_, _> = mine.map(|(_, attempt)| (delivery_id(*attempt), *attempt)).collect();
+            match self.lost(queue, &mine).await {
+                Ok(lost) => self.take_back(&lost, report).await,
+                Err(error) => failed(report, "deliveries", &error),
+            }
+        }
+    }
+
+    async fn lost(&self, queue: QueueName, queued: &HashMap<String, Attempt>) -> Result<Vec<Attempt>, QueueError> {
+        let ids: Vec<_> = queued.keys().cloned().collect();
+        let missing = self.0.parts.queues.tasks(queue).missing(&ids).await?;
+        Ok(missing.iter().filter_map(|id| queued.get(id).copied()).collect())
+    }
+
+    async fn take_back(&self, lost: &[Attempt], report: &mut ReconcileReport) {
+        if lost.is_empty() {
+            return;
+        }
+        match self.0.parts.tasks.undo_dispatch(lost, self.0.parts.clock.now()).await {
+            Ok(count) => {
+                tracing::warn!(tasks = count, "deliveries were lost");
+                report.pending_reenqueued += repaired("delivery_lost", count);
+            }
+            Err(error) => failed(report, "deliveries", &error),
+        }
+    }
+
+    /// Takes back rows that nobody took for very long, wherever their deliveries are.
     pub(crate) async fn take_back_undelivered(&self, report: &mut ReconcileReport) {
-        let now = self.0.clock.now();
-        let before = now.minus(self.0.settings.undelivered_after);
-        match self.0.tasks.take_back_undelivered(before, now, BATCH).await {
-            Ok(attempts) => report.pending_reenqueued += repaired("undelivered", attempts.len() as u64),
+        let now = self.0.parts.clock.now();
+        let before = now.minus(self.0.parts.settings.undelivered_after);
+        match self.0.parts.tasks.take_back_undelivered(before, now, BATCH).await {
+            Ok(attempts) => {
+                if !attempts.is_empty() {
+                    tracing::warn!(tasks = attempts.len(), "deliveries never arrived");
+                }
+                report.pending_reenqueued += repaired("undelivered", attempts.len() as u64);
+            }
             Err(error) => failed(report, "undelivered", &error),
         }
     }
@@ -51,7 +100,7 @@ impl Reconciler {
     /// Dispatches what waits.
     pub(crate) async fn dispatch(&self, report: &mut ReconcileReport) {
         for queue in QueueName::TASKS {
-            match self.0.dispatcher.dispatch_once(queue).await {
+            match self.0.parts.dispatcher.dispatch_once(queue).await {
                 Ok(count) => report.pending_reenqueued += repaired("dispatched", count as u64),
                 Err(error) => failed(report, queue.as_str(), &error),
             }
@@ -60,7 +109,7 @@ impl Reconciler {
 
     /// Counts what stands where, for the report and for metrics.
     pub(crate) async fn count(&self, report: &mut ReconcileReport) {
-        let depths = match self.0.tasks.depths().await {
+        let depths = match self.0.parts.tasks.depths().await {
             Ok(depths) => depths,
             Err(error) => return failed(report, "depths", &error),
         };
@@ -78,8 +127,8 @@ impl Reconciler {
 
     /// Reports runs that take long; never kills them.
     pub(crate) async fn report_long_running(&self, report: &mut ReconcileReport) {
-        let before = self.0.clock.now().minus(self.0.settings.long_running_after);
-        match self.0.tasks.long_running(before, BATCH).await {
+        let before = self.0.parts.clock.now().minus(self.0.parts.settings.long_running_after);
+        match self.0.parts.tasks.long_running(before, BATCH).await {
             Ok(tasks) => {
                 for task in &tasks {
                     tracing::warn!(task_id = %task.spec.id, started_at = ?task.started_at, worker_id = task.worker_id, "task has been running for long");
@@ -92,9 +141,9 @@ impl Reconciler {
 
     /// Deletes ended rows whose time is up.
     pub(crate) async fn delete_ended(&self, report: &mut ReconcileReport) {
-        let before = self.0.clock.now().minus(self.0.settings.retention);
+        let before = self.0.parts.clock.now().minus(self.0.parts.settings.retention);
         loop {
-            match self.0.tasks.delete_ended(before, BATCH).await {
+            match self.0.parts.tasks.delete_ended(before, BATCH).await {
                 Ok(count) => {
                     report.ended_deleted += repaired("retention", count);
                     if count < u64::from(BATCH) {
@@ -108,15 +157,44 @@ impl Reconciler {
 
     /// Forgets idempotency keys that expired.
     pub(crate) async fn forget_idempotency_keys(&self, report: &mut ReconcileReport) {
-        match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
+        match self.0.parts.tasks.forget_idempotency_keys(self.0.parts.clock.now(), BATCH).await {
             Ok(count) => report.idempotency_keys_forgotten += repaired("idempotency_key", count),
             Err(error) => failed(report, "idempotency keys", &error),
         }
     }
 
+    /// Removes results that no run waits for: their worker died, or their task was cancelled.
+    pub(crate) async fn drop_orphaned_results(&self, report: &mut ReconcileReport) {
+        let results = &self.0.parts.results;
+        let waiting = match results.waiting(BATCH as usize).await {
+            Ok(waiting) => waiting,
+            Err(error) => return failed(report, "results", &error),
+        };
+        let running = match self.0.parts.tasks.running_among(&waiting).await {
+            Ok(running) => HashSet::<_>::from_iter(running),
+            Err(error) => return failed(report, "results", &error),
+        };
+        for &orphan in waiting.iter().filter(|attempt| !running.contains(attempt)) {
+            if let Err(error) = results.delete(orphan).await {
+                return failed(report, "results", &error);
+            }
+            tracing::info!(task_id = %orphan.task_id, attempt = orphan.attempt, "a result that no run waits for was removed");
+            report.results_removed += repaired("orphaned_result", 1);
+        }
+    }
+
+    /// Strikes processes off the register that have not been heard of for long.
+    pub(crate) async fn strike_silent_processes(&self, report: &mut ReconcileReport) {
+        let before = self.0.parts.clock.now().minus(SILENT_AFTER);
+        match self.0.parts.processes.strike_silent_processes(before, BATCH).await {
+            Ok(count) => drop(repaired("silent_process", count)),
+            Err(error) => failed(report, "processes", &error),
+        }
+    }
+
     /// Removes what the broker keeps of ended deliveries.
     pub(crate) async fn clean_broker(&self, report: &mut ReconcileReport) {
-        let queues = &self.0.queues;
+        let queues = &self.0.parts.queues;
         for cleaned in [queues.gpu.clean().await, queues.cpu.clean().await, queues.ml.clean().await] {
             match cleaned {
                 Ok(count) => report.broker_entries_removed += repaired("broker_entry", count),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ortolan_domain::route::QueueName;
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
@@ -55,6 +56,21 @@ impl Worker {
     /// Puts a worker together.
     pub fn new(parts: WorkerParts) -> Self {
         Self(Arc::new(Inner { parts, leases: Leases::default(), runs: TaskTracker::new() }))
+    }
+
+    /// A name that no other incarnation of any worker has.
+    pub fn id(&self) -> &str {
+        &self.0.parts.id
+    }
+
+    /// How many tasks it has under way.
+    pub fn under_way(&self) -> usize {
+        self.0.leases.count()
+    }
+
+    /// The queues that it takes from.
+    pub fn queues(&self) -> &[QueueName] {
+        &self.0.parts.settings.queues
     }
 
     /// Takes deliveries until `stop`, then waits for the runs under way, whose leases are kept meanwhile.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ortolan_ml_client::{HttpInference, Inference};
+use ortolan_reconciler::Reconciler;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
 use ortolan_service::health::{self, HealthRegistry, Importance};
@@ -13,9 +14,11 @@ use ortolan_service::serve::{ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{PostgresSettings, Stores};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::observer::ChangeRelay;
 use super::parts::{Ports, Truth};
+use super::presence::Presence;
 use super::{health as checks, operator};
 
 /// The longest pause between two tries to reach something at the start.
@@ -43,9 +46,12 @@ pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -
 /// Works off queues until the process is told to stop.
 pub async fn worker(config: &Config, shutdown: &Shutdown) -> Result<()> {
     let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
-    truth.worker(config, &ports, false).run(shutdown.token()).await?;
+    let worker = truth.worker(config, &ports, false);
+    let presence = Presence::of_worker(&truth, &ports, &worker);
+    let outcome = worker.run(shutdown.token()).await;
+    presence.end().await;
     truth.stores.close().await;
-    Ok(())
+    Ok(outcome?)
 }
 
 /// Runs models until the process is told to stop. It has no database.
@@ -67,9 +73,24 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
 /// Compares and repairs until the process is told to stop.
 pub async fn reconciler(config: &Config, shutdown: &Shutdown) -> Result<()> {
     let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
-    truth.reconciler(config, &ports).run(shutdown.token()).await;
+    let reconciler = truth.reconciler(config, &ports);
+    let ear = tokio::spawn(nudge_at_sighup(reconciler.clone())?);
+    let presence = Presence::of_reconciler(&truth, &ports, &reconciler);
+    reconciler.run(shutdown.token()).await;
+    presence.end().await;
+    ear.abort();
     truth.stores.close().await;
     Ok(())
+}
+
+/// Asks for a whole pass at each SIGHUP, until it is aborted.
+fn nudge_at_sighup(reconciler: Reconciler) -> Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            reconciler.nudge();
+        }
+    })
 }
 
 async fn ports(config: &Config) -> Result<Ports> {

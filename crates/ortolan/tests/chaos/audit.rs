@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ortolan_domain::Timestamp;
-use ortolan_domain::invariant::{ArtifactFacts, check_task, is_legal};
+use ortolan_domain::invariant::{ArtifactFacts, Moment, check_history, check_task};
 use ortolan_domain::{Task, TaskStatus};
 use ortolan_store::{PostgresSettings, Stores, TaskChange, TaskFilter, TaskObserver};
 use ortolan_testkit::query;
@@ -128,23 +128,23 @@ fn wrong_count(order: &Accepted, task: &Task, artifacts: &HashMap<String, Facts>
 
 /// Every move is in the table of moves, attempts grow by one with each dispatch, and nothing completes twice.
 fn moves(url: &str, findings: &mut Findings) -> Result<()> {
-    let kinds = query(url, "SELECT old, new, attempt - old_attempt, COUNT(*) FROM moves GROUP BY 1, 2, 3")?;
-    for kind in kinds {
-        let (from, to) = (TaskStatus::parse(&kind[0]), TaskStatus::parse(&kind[1]));
-        let (from, to) = (from.context("an unknown status")?, to.context("an unknown status")?);
-        let growth = if to == TaskStatus::Queued { "1" } else { "0" };
-        if !is_legal(from, to) || kind[2] != growth {
-            findings.illegal += kind[3].parse::<u64>()?;
-            findings.violations.push(format!(
-                "{} moves {from} -> {to} with an attempt of {:+}",
-                kind[3],
-                kind[2].parse::<i64>()?
-            ));
+    let rows = query(url, "SELECT task_id, new, attempt, version FROM moves ORDER BY task_id, version, id")?;
+    let born = Moment { status: TaskStatus::Pending, attempt: 0, version: 1 };
+    for task in rows.chunk_by(|one, next| one[0] == next[0]) {
+        let mut moments = vec![born];
+        for row in task {
+            let status = TaskStatus::parse(&row[1]).context("an unknown status")?;
+            moments.push(Moment { status, attempt: row[2].parse()?, version: row[3].parse()? });
+        }
+        let broken = check_history(task[0][0].parse()?, &moments);
+        findings.illegal += broken.len() as u64;
+        findings.violations.extend(broken.iter().map(ToString::to_string));
+        let completed = moments.iter().filter(|moment| moment.status == TaskStatus::Completed).count();
+        if completed > 1 {
+            findings.doubled += 1;
+            findings.violations.push(format!("task {} completed {completed} times", task[0][0]));
         }
     }
-    let twice = query(url, "SELECT task_id FROM moves WHERE new = 'completed' GROUP BY task_id HAVING COUNT(*) > 1")?;
-    findings.doubled += twice.len() as u64;
-    findings.violations.extend(twice.iter().map(|row| format!("task {} completed more than once", row[0])));
     Ok(())
 }
 

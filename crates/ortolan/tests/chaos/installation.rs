@@ -13,15 +13,15 @@ const TENANTS: [&str; 3] = ["ada", "bob", "cyn"];
 
 /// Notes every move of a task, so that illegal ones are found whoever makes them.
 const NOTE_MOVES: &str = "
-    CREATE TABLE moves (id BIGSERIAL PRIMARY KEY, task_id UUID, old TEXT, new TEXT, old_attempt BIGINT, attempt BIGINT);
+    CREATE TABLE moves (id BIGSERIAL PRIMARY KEY, task_id UUID, old TEXT, new TEXT, attempt BIGINT, version BIGINT);
     CREATE INDEX moves_of_task ON moves (task_id);
     CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO moves (task_id, old, new, old_attempt, attempt)
-        VALUES (OLD.id, OLD.status, NEW.status, OLD.attempt, NEW.attempt);
+        INSERT INTO moves (task_id, old, new, attempt, version)
+        VALUES (OLD.id, OLD.status, NEW.status, NEW.attempt, NEW.version);
         RETURN NULL;
     END $$;
     CREATE TRIGGER note_move AFTER UPDATE ON tasks FOR EACH ROW
-        WHEN (OLD.status <> NEW.status OR OLD.attempt <> NEW.attempt) EXECUTE FUNCTION note_move();";
+        WHEN ((OLD.status, OLD.attempt, OLD.version) <> (NEW.status, NEW.attempt, NEW.version)) EXECUTE FUNCTION note_move();";
 
 /// A tenant with a model and a picture.
 #[derive(Clone)]
