@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{MediaStore, ProcessStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres, sqlite};
+use crate::{
+    MediaStore, ModelStore, ProcessStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore,
+    postgres, sqlite,
+};
 
 /// Where the SQLite file lies and how it is used.
 #[derive(Debug, Clone)]
@@ -78,6 +81,10 @@ pub struct Stores {
     pub slots: Arc<dyn SlotStore>,
     /// Who leads, and who lives.
     pub processes: Arc<dyn ProcessStore>,
+    /// The registry of models.
+    pub models: Arc<dyn ModelStore>,
+    /// Pairs of model and input that crashed.
+    pub quarantine: Arc<dyn QuarantineStore>,
     database: Arc<dyn Database>,
 }
 
@@ -95,7 +102,15 @@ impl Stores {
 
     fn over<S>(store: Arc<S>) -> Self
     where
-        S: TaskStore + TenantStore + MediaStore + SlotStore + ProcessStore + Database + 'static,
+        S: TaskStore
+            + TenantStore
+            + MediaStore
+            + SlotStore
+            + ModelStore
+            + QuarantineStore
+            + ProcessStore
+            + Database
+            + 'static,
     {
         Self {
             tasks: store.clone(),
@@ -103,6 +118,8 @@ impl Stores {
             media: store.clone(),
             slots: store.clone(),
             processes: store.clone(),
+            models: store.clone(),
+            quarantine: store.clone(),
             database: store,
         }
     }
