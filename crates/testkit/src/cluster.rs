@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use reqwest::Client;
 use tempfile::TempDir;
 
+use crate::database::OwnDatabase;
 use crate::operator::{self, Operator};
 use crate::server::free_port;
 
@@ -21,8 +22,8 @@ pub struct Cluster {
     program: PathBuf,
     folder: TempDir,
     env: BTreeMap<String, String>,
-    /// The server and the name of a database that goes with the cluster.
-    own_database: Option<(String, String)>,
+    /// A database that goes with the cluster.
+    own_database: Option<OwnDatabase>,
     base: String,
     operator_key: String,
     client: Client,
@@ -39,12 +40,10 @@ struct Process {
 impl Cluster {
     /// A database of its own on the servers that all tests share, and no process yet.
     pub fn prepare(program: impl Into<PathBuf>) -> Result<Self> {
-        let admin_url = required("ORTOLAN_TEST_POSTGRES_URL")?;
-        let redis = with_database(&required("ORTOLAN_TEST_REDIS_URL")?, &REDIS_DATABASE.to_string())?;
-        let database = format!("cluster_{}", uuid::Uuid::now_v7().simple());
-        query(&admin_url, &format!("CREATE DATABASE {database}"))?;
-        let mut cluster = Self::on(program, &with_database(&admin_url, &database)?, &redis)?;
-        cluster.own_database = Some((admin_url, database));
+        let redis = ThrowAwayRedis::start()?;
+        let database = OwnDatabase::create("cluster")?;
+        let mut cluster = Self::on(program, database.url(), &redis)?;
+        cluster.own_database = Some(database);
         Ok(cluster)
     }
 
@@ -197,29 +196,10 @@ impl Drop for Cluster {
             // Nothing else can be done while unwinding.
             drop(self.kill(process));
         }
-        if let Some((admin_url, database)) = &self.own_database {
-            drop(query(admin_url, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")));
-        }
     }
 }
 
-fn required(name: &str) -> Result<String> {
+pub(crate) fn required(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; `./dev test` sets it"))
 }
 
-/// The same server's address with another database.
-fn with_database(url: &str, database: &str) -> Result<String> {
-    let mut url = reqwest::Url::parse(url)?;
-    url.set_path(database);
-    Ok(url.into())
-}
-
-/// Runs statements on PostgreSQL and gives the rows of the last one as text.
-pub fn query(url: &str, statement: &str) -> Result<Vec<Vec<String>>> {
-    let options = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", statement, url];
-    let output = Command::new("psql").args(options).env("PGCONNECT_TIMEOUT", "5").output();
-    let output = output.context("psql cannot be started; `./dev test` installs it")?;
-    ensure!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
-}

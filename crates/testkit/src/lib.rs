@@ -6,13 +6,15 @@
 //! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
 
 mod cluster;
+mod database;
 pub mod fixtures;
 mod operator;
 mod server;
 mod stores;
 mod tenant;
 
-pub use cluster::{Cluster, query};
+pub use cluster::Cluster;
+pub use database::{OwnDatabase, query};
 pub use operator::Operator;
 pub use server::{Server, ServerOptions, free_port};
 pub use stores::{ThrowAwayPostgres, ThrowAwayRedis};
