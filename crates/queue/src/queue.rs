@@ -113,7 +113,8 @@ impl<T: Job> JobQueue<T> {
         }
     }
 
-    /// Which of these ids the broker will not deliver: it never had them, lost them, or has delivered them.
+    /// Which of these ids do not wait in the broker: it never had them, lost them, or gave them to a consumer, which takes
+    /// them in within moments unless it is gone.
     pub async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
         match &self.broker {
             Broker::Memory(queue) => Ok(queue.missing(ids)),

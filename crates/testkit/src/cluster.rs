@@ -13,9 +13,7 @@ use tempfile::TempDir;
 use crate::database::OwnDatabase;
 use crate::operator::{self, Operator};
 use crate::server::free_port;
-
-/// The Redis database that clusters use; other tests keep to the first ones.
-const REDIS_DATABASE: u32 = 15;
+use crate::stores::ThrowAwayRedis;
 
 /// An installation of several processes; all killed when dropped, with their database.
 pub struct Cluster {
@@ -24,6 +22,8 @@ pub struct Cluster {
     env: BTreeMap<String, String>,
     /// A database that goes with the cluster.
     own_database: Option<OwnDatabase>,
+    /// A broker that goes with the cluster: two clusters on one would take each other's deliveries.
+    own_redis: Option<ThrowAwayRedis>,
     base: String,
     operator_key: String,
     client: Client,
@@ -38,12 +38,12 @@ struct Process {
 }
 
 impl Cluster {
-    /// A database of its own on the servers that all tests share, and no process yet.
+    /// A database of its own on the server that all tests share, a Redis of its own, and no process yet.
     pub fn prepare(program: impl Into<PathBuf>) -> Result<Self> {
         let redis = ThrowAwayRedis::start()?;
         let database = OwnDatabase::create("cluster")?;
-        let mut cluster = Self::on(program, database.url(), &redis)?;
-        cluster.own_database = Some(database);
+        let mut cluster = Self::on(program, database.url(), redis.url())?;
+        (cluster.own_database, cluster.own_redis) = (Some(database), Some(redis));
         Ok(cluster)
     }
 
@@ -67,8 +67,8 @@ impl Cluster {
         ];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let (base, client) = (format!("http://127.0.0.1:{api}"), operator::client()?);
-        let (program, own_database, processes) = (program.into(), None, Vec::new());
-        Ok(Self { program, folder, env, own_database, base, operator_key, client, processes })
+        let (program, own_database, own_redis, processes) = (program.into(), None, None, Vec::new());
+        Ok(Self { program, folder, env, own_database, own_redis, base, operator_key, client, processes })
     }
 
     /// Sets a variable for processes that are started from now on.
@@ -142,6 +142,20 @@ impl Cluster {
         &self.base
     }
 
+    /// The address of the database.
+    pub fn database_url(&self) -> &str {
+        self.env.get("DATABASE_URL").map_or("", String::as_str)
+    }
+
+    /// The broker that goes with the cluster.
+    ///
+    /// # Panics
+    /// When the cluster was given one that is not its own.
+    #[expect(clippy::panic, reason = "a test that asks for what it did not make cannot go on")]
+    pub fn redis(&self) -> &ThrowAwayRedis {
+        self.own_redis.as_ref().unwrap_or_else(|| panic!("this cluster has no Redis of its own"))
+    }
+
     /// The folder of everything that the processes keep.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -155,6 +169,11 @@ impl Cluster {
     /// How the process ended, if it has.
     pub fn ended(&mut self, process: usize) -> Result<Option<ExitStatus>> {
         Ok(self.processes[process].child.try_wait()?)
+    }
+
+    /// Waits until the process ends by itself.
+    pub fn wait(&mut self, process: usize) -> Result<ExitStatus> {
+        Ok(self.processes[process].child.wait()?)
     }
 
     /// Kills a process and everything it started, without warning.
@@ -186,7 +205,8 @@ impl Cluster {
     }
 
     fn log_path(&self, service: &str) -> PathBuf {
-        self.folder.path().join(format!("{service}.log"))
+        let name = service.split(' ').next().unwrap_or(service);
+        self.folder.path().join(format!("{name}.log"))
     }
 }
 
@@ -202,4 +222,3 @@ impl Drop for Cluster {
 pub(crate) fn required(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; `./dev test` sets it"))
 }
-

@@ -176,7 +176,7 @@ impl ThrowAwayRedis {
         let options = ["--tls-key-file", &key, "--tls-auth-clients", "no", "--requirepass", password];
         command.extend(options.map(str::to_owned));
         let program = Program { name: "Redis", folder, port, command, child: None };
-        let mut server = Self { url: format!("rediss://:{password}@localhost:{port}/0"), program };
+        let mut server = Self { url: format!("rediss://:{password}@127.0.0.1:{port}/0"), program };
         server.begin()?;
         Ok(server)
     }

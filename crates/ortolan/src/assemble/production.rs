@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use ortolan_domain::SystemClock;
 use ortolan_ml_client::{HttpInference, Inference};
 use ortolan_reconciler::Reconciler;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
-use ortolan_service::health::{self, HealthRegistry, Importance};
-use ortolan_service::serve::{ServeLimits, serve};
+use ortolan_service::health::{self, Health, HealthRegistry, Importance};
+use ortolan_service::serve::{LateRoutes, Router, ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{PostgresSettings, Stores};
 use tokio::net::TcpListener;
@@ -24,8 +25,34 @@ use super::{health as checks, operator, settings};
 /// The longest pause between two tries to reach something at the start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Serves the API until the process is told to stop.
+/// Serves the API until the process is told to stop. It answers from the start, that it is not ready at first.
 pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Result<()> {
+    let listener = listen(config.server.listen).await?;
+    let late = LateRoutes::default();
+    let routes = late.serve_until_then(routes_while_waiting(config, metrics.clone(), shutdown));
+    let serving = serve(listener, routes, ServeLimits::from(&config.server), shutdown);
+    let working = async {
+        let outcome = open_api(config, metrics, shutdown, &late).await;
+        if let Ok(truth) = &outcome {
+            truth.dispatcher.clone().run(shutdown.token()).await;
+        }
+        // Without it there is nothing to serve.
+        shutdown.begin();
+        outcome
+    };
+    let (_, truth) = tokio::join!(serving, working);
+    truth?.stores.close().await;
+    Ok(())
+}
+
+fn routes_while_waiting(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Router {
+    let registry = HealthRegistry::new(config.environment, SystemClock::shared(), shutdown.clone());
+    registry.check("database", Importance::Essential, || async { Health::Down("is waited for") });
+    health::routes_while_waiting(registry, metrics)
+}
+
+/// Waits for the database and opens the API's routes.
+async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, late: &LateRoutes) -> Result<Truth> {
     let (ports, truth) = open(config, config.database.max_connections, shutdown).await?;
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
     if let Some(key) = operator::ensure_key(&*truth.stores.tenants, given, &*ports.clock).await? {
@@ -34,13 +61,8 @@ pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -
     }
     let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose())?);
     let reconciler = truth.reconciler(config, &ports);
-    let routes = truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?;
-    let listener = listen(config.server.listen).await?;
-    let dispatch = tokio::spawn(truth.dispatcher.clone().run(shutdown.token()));
-    serve(listener, routes, ServeLimits::from(&config.server), shutdown).await;
-    dispatch.await?;
-    truth.stores.close().await;
-    Ok(())
+    late.open(truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?);
+    Ok(truth)
 }
 
 /// Works off queues until the process is told to stop.

@@ -103,8 +103,8 @@ impl RedisQueue {
     pub(crate) async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
         let mut missing = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let mut look = MISSING.key(self.config.job_data_hash());
-            let look = look.arg(self.config.job_meta_hash()).arg(batch);
+            let mut look = MISSING.key(self.config.active_jobs_list());
+            let look = look.key(self.config.scheduled_jobs_set()).arg(batch);
             let found = look.invoke_async::<Vec<String>>(&mut self.manager()).await;
             missing.extend(found.map_err(QueueError::redis("look for jobs"))?);
         }

@@ -74,18 +74,18 @@ pub(super) static DROP_GHOSTS: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Finds ids that will not be delivered (again): unknown ones, and those whose delivery was acknowledged.
-/// KEYS: data hash. ARGV: prefix of the jobs' metadata, then ids. Returns the ids found.
+/// Finds ids that wait for nobody: unknown ones, and those that a worker has fetched. The lists are as long as the dispatch
+/// window at most.
+/// KEYS: active list, scheduled set. ARGV: ids. Returns the ids found.
 pub(super) static MISSING: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
+        local waiting = {}
+        for _, id in ipairs(redis.call('lrange', KEYS[1], 0, -1)) do waiting[id] = true end
+        for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do waiting[id] = true end
         local missing = {}
-        for i = 2, #ARGV do
-            local status = redis.call('hget', ARGV[1] .. ':' .. ARGV[i], 'status')
-            local is_over = status == 'Done' or status == 'Killed'
-            if is_over or redis.call('hexists', KEYS[1], ARGV[i]) == 0 then
-                missing[#missing + 1] = ARGV[i]
-            end
+        for _, id in ipairs(ARGV) do
+            if not waiting[id] then missing[#missing + 1] = id end
         end
         return missing",
     )
