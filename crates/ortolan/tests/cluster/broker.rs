@@ -21,7 +21,9 @@ async fn while_the_broker_is_full_or_read_only_tasks_are_taken_and_wait() {
         let tasks = [noop(&tenant, 0).await, noop(&tenant, 0).await];
         tokio::time::sleep(Duration::from_millis(1500)).await;
         for task in &tasks {
-            assert_eq!(tenant.task(task).await.unwrap()["status"], "pending", "{setting}");
+            let status = tenant.task(task).await.unwrap()["status"].clone();
+            // Queued for the moment of each try.
+            assert!(status == "pending" || status == "queued", "{setting}: {status}");
         }
         cluster.redis().command(&["CONFIG", "SET", setting, usual]).unwrap();
         for task in tasks {

@@ -52,7 +52,11 @@ async fn an_object_that_changed_or_went_since_then_fails_its_task_and_no_other()
     cluster.start("worker", &[]).unwrap();
     for (task, detail) in [(&changed, "Input hash mismatch"), (&gone, "the media is not there any more")] {
         let failed = tenant.wait(task).await.unwrap();
-        assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!("invalid")), "{failed}");
+        assert_eq!(
+            (&failed["status"], &failed["error"]["code"]),
+            (&json!("failed"), &json!("invalid_field")),
+            "{failed}"
+        );
         assert!(failed["error"]["detail"].as_str().unwrap().contains(detail), "{failed}");
         assert!(tenant.artifacts(task).await.unwrap().is_empty());
     }
