@@ -70,6 +70,7 @@ impl World {
             tasks,
             processes: self.house.stores.processes.clone(),
             results: ResultStore::in_process(self.clock.clone()),
+            predictions: self.house.stores.predictions.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
             clock: self.clock.clone(),

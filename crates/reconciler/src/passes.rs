@@ -1,5 +1,6 @@
 //! When the reconciler looks.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use ortolan_domain::Clock;
 use ortolan_queue::Queues;
 use ortolan_results::ResultStore;
 use ortolan_service::telemetry::metrics;
-use ortolan_store::{ProcessStore, TaskStore};
+use ortolan_store::{PredictionStore, ProcessStore, TaskStore};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,8 @@ pub struct ReconcilerParts {
     pub tasks: Arc<dyn TaskStore>,
     /// Who leads, and who lives.
     pub processes: Arc<dyn ProcessStore>,
+    /// Records of predictions.
+    pub predictions: Arc<dyn PredictionStore>,
     /// The queues.
     pub queues: Queues,
     /// Results that wait to be fetched.
@@ -60,8 +63,16 @@ pub struct ReconcilerParts {
 pub struct Reconciler(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
-    pub(crate) parts: ReconcilerParts,
+    parts: ReconcilerParts,
     wanted: Notify,
+}
+
+impl Deref for Inner {
+    type Target = ReconcilerParts;
+
+    fn deref(&self) -> &ReconcilerParts {
+        &self.parts
+    }
 }
 
 impl Reconciler {
@@ -72,12 +83,12 @@ impl Reconciler {
 
     /// A name that no other incarnation of any reconciler has.
     pub fn id(&self) -> &str {
-        &self.0.parts.id
+        &self.0.id
     }
 
     /// Makes passes until `stop`, while no other reconciler leads.
     pub async fn run(&self, stop: CancellationToken) {
-        let settings = &self.0.parts.settings;
+        let settings = &self.0.settings;
         let (mut quick, mut whole) = (ticks(settings.quick_interval), ticks(settings.interval));
         let mut leadership = Leadership::new(&self.0.parts);
         tracing::info!(interval = ?settings.interval, "reconciler started");
@@ -111,6 +122,7 @@ impl Reconciler {
         self.count(&mut report).await;
         self.report_long_running(&mut report).await;
         self.delete_ended(&mut report).await;
+        self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
         self.drop_orphaned_results(&mut report).await;
         self.clean_broker(&mut report).await;

@@ -20,9 +20,9 @@ const SILENT_AFTER: Duration = Duration::from_secs(600);
 impl Reconciler {
     /// Takes back leases that ran out.
     pub(crate) async fn lose_leases(&self, report: &mut ReconcileReport) {
-        let (tasks, now) = (&self.0.parts.tasks, self.0.parts.clock.now());
+        let (tasks, now) = (&self.0.tasks, self.0.clock.now());
         loop {
-            match tasks.lose_leases(now, self.0.parts.settings.max_crashes, BATCH).await {
+            match tasks.lose_leases(now, self.0.settings.max_crashes, BATCH).await {
                 Ok(lost) => {
                     for lease in &lost {
                         tracing::warn!(task_id = %lease.attempt.task_id, attempt = lease.attempt.attempt, became = %lease.became, "lease ran out");
@@ -39,7 +39,7 @@ impl Reconciler {
 
     /// Fails what was not started in time.
     pub(crate) async fn expire(&self, report: &mut ReconcileReport) {
-        match self.0.parts.tasks.expire(self.0.parts.clock.now(), BATCH).await {
+        match self.0.tasks.expire(self.0.clock.now(), BATCH).await {
             Ok(expired) => report.expired += repaired("expired", expired.len() as u64),
             Err(error) => failed(report, "expiry", &error),
         }
@@ -47,8 +47,8 @@ impl Reconciler {
 
     /// Takes back rows whose delivery the broker does not have: it lost it, or gave it to a worker that then died.
     pub(crate) async fn take_back_lost(&self, report: &mut ReconcileReport) {
-        let now = self.0.parts.clock.now();
-        let queued = self.0.parts.tasks.queued_before(now.minus(self.0.parts.settings.lost_after), BATCH).await;
+        let now = self.0.clock.now();
+        let queued = self.0.tasks.queued_before(now.minus(self.0.settings.lost_after), BATCH).await;
         let queued = match queued {
             Ok(queued) => queued,
             Err(error) => return failed(report, "deliveries", &error),
@@ -65,7 +65,7 @@ impl Reconciler {
 
     async fn lost(&self, queue: QueueName, queued: &HashMap<String, Attempt>) -> Result<Vec<Attempt>, QueueError> {
         let ids: Vec<_> = queued.keys().cloned().collect();
-        let missing = self.0.parts.queues.tasks(queue).missing(&ids).await?;
+        let missing = self.0.queues.tasks(queue).missing(&ids).await?;
         Ok(missing.iter().filter_map(|id| queued.get(id).copied()).collect())
     }
 
@@ -73,7 +73,7 @@ impl Reconciler {
         if lost.is_empty() {
             return;
         }
-        match self.0.parts.tasks.undo_dispatch(lost, self.0.parts.clock.now()).await {
+        match self.0.tasks.undo_dispatch(lost, self.0.clock.now()).await {
             Ok(count) => {
                 tracing::warn!(tasks = count, "deliveries were lost");
                 report.pending_reenqueued += repaired("delivery_lost", count);
@@ -84,9 +84,9 @@ impl Reconciler {
 
     /// Takes back rows that nobody took for very long, wherever their deliveries are.
     pub(crate) async fn take_back_undelivered(&self, report: &mut ReconcileReport) {
-        let now = self.0.parts.clock.now();
-        let before = now.minus(self.0.parts.settings.undelivered_after);
-        match self.0.parts.tasks.take_back_undelivered(before, now, BATCH).await {
+        let now = self.0.clock.now();
+        let before = now.minus(self.0.settings.undelivered_after);
+        match self.0.tasks.take_back_undelivered(before, now, BATCH).await {
             Ok(attempts) => {
                 if !attempts.is_empty() {
                     tracing::warn!(tasks = attempts.len(), "deliveries never arrived");
@@ -100,7 +100,7 @@ impl Reconciler {
     /// Dispatches what waits.
     pub(crate) async fn dispatch(&self, report: &mut ReconcileReport) {
         for queue in QueueName::TASKS {
-            match self.0.parts.dispatcher.dispatch_once(queue).await {
+            match self.0.dispatcher.dispatch_once(queue).await {
                 Ok(count) => report.pending_reenqueued += repaired("dispatched", count as u64),
                 Err(error) => failed(report, queue.as_str(), &error),
             }
@@ -109,7 +109,7 @@ impl Reconciler {
 
     /// Counts what stands where, for the report and for metrics.
     pub(crate) async fn count(&self, report: &mut ReconcileReport) {
-        let depths = match self.0.parts.tasks.depths().await {
+        let depths = match self.0.tasks.depths().await {
             Ok(depths) => depths,
             Err(error) => return failed(report, "depths", &error),
         };
@@ -127,8 +127,8 @@ impl Reconciler {
 
     /// Reports runs that take long; never kills them.
     pub(crate) async fn report_long_running(&self, report: &mut ReconcileReport) {
-        let before = self.0.parts.clock.now().minus(self.0.parts.settings.long_running_after);
-        match self.0.parts.tasks.long_running(before, BATCH).await {
+        let before = self.0.clock.now().minus(self.0.settings.long_running_after);
+        match self.0.tasks.long_running(before, BATCH).await {
             Ok(tasks) => {
                 for task in &tasks {
                     tracing::warn!(task_id = %task.spec.id, started_at = ?task.started_at, worker_id = task.worker_id, "task has been running for long");
@@ -141,9 +141,9 @@ impl Reconciler {
 
     /// Deletes ended rows whose time is up.
     pub(crate) async fn delete_ended(&self, report: &mut ReconcileReport) {
-        let before = self.0.parts.clock.now().minus(self.0.parts.settings.retention);
+        let before = self.0.clock.now().minus(self.0.settings.retention);
         loop {
-            match self.0.parts.tasks.delete_ended(before, BATCH).await {
+            match self.0.tasks.delete_ended(before, BATCH).await {
                 Ok(count) => {
                     report.ended_deleted += repaired("retention", count);
                     if count < u64::from(BATCH) {
@@ -155,9 +155,25 @@ impl Reconciler {
         }
     }
 
+    /// Deletes records of predictions whose time is up.
+    pub(crate) async fn delete_predictions(&self, report: &mut ReconcileReport) {
+        let before = self.0.clock.now().minus(self.0.settings.retention);
+        loop {
+            match self.0.predictions.delete_predictions(before, BATCH).await {
+                Ok(count) => {
+                    report.predictions_deleted += repaired("prediction", count);
+                    if count < u64::from(BATCH) {
+                        return;
+                    }
+                }
+                Err(error) => return failed(report, "predictions", &error),
+            }
+        }
+    }
+
     /// Forgets idempotency keys that expired.
     pub(crate) async fn forget_idempotency_keys(&self, report: &mut ReconcileReport) {
-        match self.0.parts.tasks.forget_idempotency_keys(self.0.parts.clock.now(), BATCH).await {
+        match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
             Ok(count) => report.idempotency_keys_forgotten += repaired("idempotency_key", count),
             Err(error) => failed(report, "idempotency keys", &error),
         }
@@ -165,12 +181,12 @@ impl Reconciler {
 
     /// Removes results that no run waits for: their worker died, or their task was cancelled.
     pub(crate) async fn drop_orphaned_results(&self, report: &mut ReconcileReport) {
-        let results = &self.0.parts.results;
+        let results = &self.0.results;
         let waiting = match results.waiting(BATCH as usize).await {
             Ok(waiting) => waiting,
             Err(error) => return failed(report, "results", &error),
         };
-        let running = match self.0.parts.tasks.running_among(&waiting).await {
+        let running = match self.0.tasks.running_among(&waiting).await {
             Ok(running) => HashSet::<_>::from_iter(running),
             Err(error) => return failed(report, "results", &error),
         };
@@ -185,8 +201,8 @@ impl Reconciler {
 
     /// Strikes processes off the register that have not been heard of for long.
     pub(crate) async fn strike_silent_processes(&self, report: &mut ReconcileReport) {
-        let before = self.0.parts.clock.now().minus(SILENT_AFTER);
-        match self.0.parts.processes.strike_silent_processes(before, BATCH).await {
+        let before = self.0.clock.now().minus(SILENT_AFTER);
+        match self.0.processes.strike_silent_processes(before, BATCH).await {
             Ok(count) => drop(repaired("silent_process", count)),
             Err(error) => failed(report, "processes", &error),
         }
@@ -194,7 +210,7 @@ impl Reconciler {
 
     /// Removes what the broker keeps of ended deliveries.
     pub(crate) async fn clean_broker(&self, report: &mut ReconcileReport) {
-        let queues = &self.0.parts.queues;
+        let queues = &self.0.queues;
         for cleaned in [queues.gpu.clean().await, queues.cpu.clean().await, queues.ml.clean().await] {
             match cleaned {
                 Ok(count) => report.broker_entries_removed += repaired("broker_entry", count),

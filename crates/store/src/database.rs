@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    MediaStore, ModelStore, ProcessStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore,
-    postgres, sqlite,
+    MediaStore, ModelStore, PredictionStore, ProcessStore, QuarantineStore, SlotStore, StoreError, TaskObserver,
+    TaskStore, TenantStore, postgres, sqlite,
 };
 
 /// Where the SQLite file lies and how it is used.
@@ -85,6 +85,8 @@ pub struct Stores {
     pub models: Arc<dyn ModelStore>,
     /// Pairs of model and input that crashed.
     pub quarantine: Arc<dyn QuarantineStore>,
+    /// Records of predictions.
+    pub predictions: Arc<dyn PredictionStore>,
     database: Arc<dyn Database>,
 }
 
@@ -109,6 +111,7 @@ impl Stores {
             + ModelStore
             + QuarantineStore
             + ProcessStore
+            + PredictionStore
             + Database
             + 'static,
     {
@@ -120,6 +123,7 @@ impl Stores {
             processes: store.clone(),
             models: store.clone(),
             quarantine: store.clone(),
+            predictions: store.clone(),
             database: store,
         }
     }

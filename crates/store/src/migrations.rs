@@ -35,4 +35,5 @@ folders! {
     3 "0003_tasks",
     5 "0005_processes",
     6 "0006_models",
+    7 "0007_predictions",
 }

@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 #[derive(Default)]
 pub(crate) struct Leases(Mutex<HashMap<Attempt, Held>>);
 
+/// What is kept of a lease.
 struct Held {
     lost: CancellationToken,
     abandoned: CancellationToken,
     is_handed_over: bool,
+    /// Which share of the run is done, until the database has heard of it.
+    progress: Option<f64>,
 }
 
 /// A lease that is held until this is dropped.
@@ -30,7 +33,7 @@ impl Leases {
     /// Starts to hold a lease.
     pub(crate) fn hold(&self, attempt: Attempt) -> Lease<'_> {
         let (lost, abandoned) = (CancellationToken::new(), CancellationToken::new());
-        let held = Held { lost: lost.clone(), abandoned: abandoned.clone(), is_handed_over: false };
+        let held = Held { lost: lost.clone(), abandoned: abandoned.clone(), is_handed_over: false, progress: None };
         self.held().insert(attempt, held);
         Lease { leases: self, attempt, lost, abandoned }
     }
@@ -43,6 +46,25 @@ impl Leases {
     /// The attempts whose leases are held.
     pub(crate) fn attempts(&self) -> Vec<Attempt> {
         self.held().keys().copied().collect()
+    }
+
+    /// The attempts whose leases are held, each with what the database has not heard yet of its progress.
+    pub(crate) fn take_all(&self) -> Vec<(Attempt, Option<f64>)> {
+        self.held().iter_mut().map(|(attempt, held)| (*attempt, held.progress.take())).collect()
+    }
+
+    /// Only those of whose progress there is something that the database has not heard yet.
+    pub(crate) fn take_news(&self) -> Vec<(Attempt, Option<f64>)> {
+        let mut held = self.held();
+        let news = held.iter_mut().map(|(attempt, held)| (*attempt, held.progress.take()));
+        news.filter(|(_, progress)| progress.is_some()).collect()
+    }
+
+    /// Hears how far a run is; true when it is one of ours.
+    pub(crate) fn progress(&self, attempt: Attempt, share: f64) -> bool {
+        let mut leases = self.held();
+        let held = leases.get_mut(&attempt);
+        held.map(|held| held.progress = Some(share.clamp(0.0, 1.0))).is_some()
     }
 
     /// How many leases are held.

@@ -89,6 +89,7 @@ impl World {
                 tasks: line,
                 processes: stores.processes.clone(),
                 results: results.clone(),
+                predictions: stores.predictions.clone(),
                 queues: each[which].clone(),
                 dispatcher: Arc::new(dispatcher),
                 clock: reconciling,

@@ -14,6 +14,7 @@ mod model_moves;
 mod model_ports;
 mod models;
 mod ports;
+mod predictions;
 mod processes;
 mod quarantine;
 mod reader;
