@@ -15,6 +15,7 @@ use ortolan_proptests::bench::take_all;
 use ortolan_proptests::{CASES, CASES_OVER_SERVERS, Home, House, LIMITS, case};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
+use ortolan_results::ResultStore;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -65,7 +66,10 @@ impl World {
         let tasks = self.house.stores.tasks.clone();
         let dispatcher = Dispatcher::new(tasks.clone(), self.queues.clone(), self.clock.clone(), LIMITS);
         Reconciler::new(ReconcilerParts {
+            id: "reconciler".to_owned(),
             tasks,
+            processes: self.house.stores.processes.clone(),
+            results: ResultStore::in_process(self.clock.clone()),
             predictions: self.house.stores.predictions.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
@@ -74,6 +78,7 @@ impl World {
                 interval: Duration::from_secs(300),
                 quick_interval: Duration::from_secs(5),
                 undelivered_after: UNDELIVERED_AFTER,
+                lost_after: UNDELIVERED_AFTER,
                 long_running_after: Duration::from_secs(3600),
                 retention: Duration::from_secs(30 * 24 * 3600),
                 max_crashes: MAX_CRASHES,

@@ -1,10 +1,13 @@
 //! `GET /health/workers`.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::{TaskStatus, Timestamp};
-use ortolan_store::QueueDepth;
+use ortolan_store::{ProcessRecord, QueueDepth};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,21 +19,48 @@ use crate::state::ApiState;
 
 refusals!(HealthRefusals:);
 
+/// What workers call themselves in the register of processes.
+const WORKER: &str = "worker";
+
 /// The routes of health that the API itself answers.
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new().routes(routes!(worker_health))
 }
 
-/// What waits for workers and what they have under way, of all tenants together.
+/// A worker that was not heard of for so long is not listed any more.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
+/// Most workers that are listed.
+const MOST_WORKERS: u32 = 1_000;
+
+/// The workers, what waits for them and what they have under way, of all tenants together.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkerHealth {
-    /// `connected` when tasks run or none wait, `no_workers` when tasks wait and none runs.
+    /// `connected` when there are workers, `no_workers` when there are none.
     status: &'static str,
+    /// True when the broker answers.
+    broker_connected: bool,
+    /// The workers that were heard of lately, by id.
+    workers: BTreeMap<String, LiveWorker>,
     /// The queues that tasks are dispatched to.
     queues: Vec<QueueHealth>,
     /// When this was counted.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
+}
+
+/// A worker that was heard of lately.
+#[derive(Debug, Serialize, ToSchema)]
+struct LiveWorker {
+    /// The queues that it takes from.
+    queues: Vec<String>,
+    /// Tasks that it had under way then.
+    running: u64,
+    /// When it started.
+    #[schema(value_type = String, format = DateTime)]
+    started_at: Timestamp,
+    /// When it was heard of last.
+    #[schema(value_type = String, format = DateTime)]
+    seen_at: Timestamp,
 }
 
 /// What stands in one queue.
@@ -46,19 +76,30 @@ struct QueueHealth {
     running: u64,
 }
 
-/// Shows what waits for workers and what they have under way
+/// Shows the workers, what waits for them and what they have under way
 ///
 /// Needs no key.
 #[utoipa::path(
     get, path = "/health/workers", tag = "health", security(()),
-    responses((status = 200, description = "The queues.", body = WorkerHealth), HealthRefusals),
+    responses((status = 200, description = "Workers and queues.", body = WorkerHealth), HealthRefusals),
 )]
 pub async fn worker_health(State(state): State<ApiState>) -> Result<Json<WorkerHealth>, ApiError> {
     let depths = state.stores.tasks.depths().await?;
     let queues: Vec<_> = QueueName::TASKS.into_iter().map(|queue| QueueHealth::of(queue, &depths)).collect();
-    let (waiting, running) = (queues.iter().any(|q| q.queued > 0), queues.iter().any(|q| q.running > 0));
-    let status = if waiting && !running { "no_workers" } else { "connected" };
-    Ok(Json(WorkerHealth { status, queues, timestamp: state.now() }))
+    let processes = state.stores.processes.processes(state.now().minus(SILENT_AFTER), MOST_WORKERS).await?;
+    let workers = processes.into_iter().filter(|process| process.service == WORKER);
+    let workers: BTreeMap<_, _> = workers.map(LiveWorker::of).collect();
+    let status = if workers.is_empty() { "no_workers" } else { "connected" };
+    let broker_connected = state.dispatcher.can_push().await;
+    Ok(Json(WorkerHealth { status, broker_connected, workers, queues, timestamp: state.now() }))
+}
+
+impl LiveWorker {
+    fn of(process: ProcessRecord) -> (String, Self) {
+        let ProcessRecord { id, queues, running, started_at, seen_at, .. } = process;
+        let queues = queues.split(',').map(str::to_owned).collect();
+        (id, Self { queues, running, started_at, seen_at })
+    }
 }
 
 impl QueueHealth {

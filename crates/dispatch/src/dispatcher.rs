@@ -17,6 +17,8 @@ use crate::DispatchError;
 
 /// How often each queue is looked at when nothing wakes its loop.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the broker may take to answer before it counts as gone.
+const ANSWER_LIMIT: Duration = Duration::from_secs(1);
 
 /// What became of a wish to enqueue a task now.
 #[derive(Debug)]
@@ -76,6 +78,11 @@ impl Dispatcher {
     async fn drain(&self, queue: QueueName) -> Result<(), DispatchError> {
         while self.dispatch_once(queue).await? >= self.limits.window as usize {}
         Ok(())
+    }
+
+    /// True when the broker answers soon.
+    pub async fn can_push(&self) -> bool {
+        matches!(tokio::time::timeout(ANSWER_LIMIT, self.queues.cpu.ping()).await, Ok(Ok(())))
     }
 
     /// Moves what may go into a queue, once; returns how many deliveries were pushed.

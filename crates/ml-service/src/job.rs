@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use ortolan_domain::ErrorCode;
 use ortolan_domain::config::{ModelProfileName, TaskConfig};
 use ortolan_domain::hash;
-use ortolan_domain::job::{MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
+use ortolan_domain::job::{Attempt, MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
+use ortolan_results::LOCK_TTL;
 use ortolan_runner::Area;
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use crate::service::MlService;
 const PRODUCER: &str = "ortolan";
 /// How long to wait before a result is offered again to a store that did not take it.
 const STORE_RETRY: Duration = Duration::from_millis(500);
+/// How often a lock is kept before it would end.
+const LOCKS_KEPT_PER_TTL: u32 = 4;
 
 /// What a run gave, before it is stamped.
 #[derive(Default)]
@@ -57,12 +60,40 @@ impl MlService {
         let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
         metrics::ml_job_ended(job.task_type, word, began.elapsed());
         self.count_permits();
-        self.0.end(job.attempt);
         if let Err(error) = &outcome {
             tracing::info!(code = %error.code, detail = error.detail, "inference ended with an error");
         }
-        if !cancel.is_cancelled() {
-            self.store(&job, stamp(&job, model_profile, outcome)).await;
+        let is_stored = !cancel.is_cancelled() && self.store(&job, stamp(&job, model_profile, outcome)).await;
+        self.0.end(job.attempt);
+        if !is_stored {
+            self.release(job.attempt).await;
+        }
+    }
+
+    /// Lets the worker know that nothing will come of an attempt; without this it learns when the lock ends.
+    async fn release(&self, attempt: Attempt) {
+        if let Err(error) = self.0.results.release_lock(attempt).await {
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the lock could not be released; it ends by itself"
+            );
+        }
+    }
+
+    /// Keeps the locks of what is under way, until it is aborted.
+    pub(crate) async fn keep_locks(self) {
+        let mut ticks = tokio::time::interval(LOCK_TTL / LOCKS_KEPT_PER_TTL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let attempts = self.0.attempts();
+            if let Err(error) = self.0.results.keep_locks(&attempts).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    jobs = attempts.len(),
+                    "locks could not be kept"
+                );
+            }
         }
     }
 
@@ -88,19 +119,23 @@ impl MlService {
         }
     }
 
-    /// Offers the result until it is taken or nobody waits for it any more.
-    async fn store(&self, job: &MlJob, result: MlResult) {
+    /// Offers the result until it is taken or nobody waits for it any more; true when it was taken.
+    async fn store(&self, job: &MlJob, result: MlResult) -> bool {
         let bytes = match serde_json::to_vec(&result) {
             Ok(bytes) => bytes::Bytes::from(bytes),
-            Err(error) => return tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written");
+                return false;
+            }
         };
         while let Err(error) = self.0.results.put(job.attempt, bytes.clone()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "result could not be stored");
             if self.0.clock.now() >= job.deadline_at {
-                return;
+                return false;
             }
             tokio::time::sleep(STORE_RETRY).await;
         }
+        true
     }
 }
 

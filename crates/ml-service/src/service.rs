@@ -91,6 +91,7 @@ impl MlService {
     pub async fn run(&self, queue: JobQueue<MlJob>, stop: CancellationToken) -> Result<(), QueueError> {
         let listener = tokio::spawn(self.clone().listen());
         let observer = tokio::spawn(self.clone().observe());
+        let keeper = tokio::spawn(self.clone().keep_locks());
         let consumer = Consumer { name: "ml-service".to_owned(), slots: self.0.settings.most_jobs };
         let service = self.clone();
         let outcome = queue
@@ -109,6 +110,7 @@ impl MlService {
         }
         listener.abort();
         observer.abort();
+        keeper.abort();
         outcome
     }
 
@@ -144,6 +146,11 @@ impl Inner {
         let token = CancellationToken::new();
         self.under_way().insert(attempt, token.clone());
         token
+    }
+
+    /// The attempts that are under way.
+    pub(crate) fn attempts(&self) -> Vec<Attempt> {
+        self.under_way().keys().copied().collect()
     }
 
     /// Forgets an attempt that has ended.

@@ -15,7 +15,7 @@ use ortolan_service::config::Secret;
 
 pub use choice::one_of;
 pub(crate) use choice::{json_object, share};
-pub use service::{RawLoopArgs, ServiceArgs, UpArgs};
+pub use service::{BackgroundServiceArgs, RawLoopArgs, ServiceArgs, UpArgs};
 
 use crate::commands::keys::KeysCommand;
 use crate::commands::pictures::{ClassifyArgs, FindArgs};
@@ -113,11 +113,11 @@ pub enum ServiceCommand {
     /// Serve the HTTP API
     Api(ServiceArgs),
     /// Work off the task queues
-    Worker(ServiceArgs),
+    Worker(BackgroundServiceArgs),
     /// Run the models: the one service that needs a GPU
     MlService(ServiceArgs),
     /// Compare tasks, queues and results, and repair what was lost
-    Reconciler(ServiceArgs),
+    Reconciler(BackgroundServiceArgs),
     /// Bring the database's schema up to date
     Migrate(ServiceArgs),
     /// Check this installation and say what to do about each fault
@@ -182,6 +182,7 @@ mod tests {
             "ortolan up --no-demo",
             "ortolan api --config c.toml",
             "ortolan worker",
+            "ortolan worker --check --config c.toml",
             "ortolan ml-service",
             "ortolan reconciler",
             "ortolan migrate",

@@ -50,6 +50,12 @@ impl<T: Send + Unpin + 'static> MemoryQueue<T> {
         accepted
     }
 
+    /// Which of these ids do not wait here.
+    pub(crate) fn missing(&self, ids: &[String]) -> Vec<String> {
+        let waiting = self.lock();
+        ids.iter().filter(|id| !waiting.ids.contains(*id)).cloned().collect()
+    }
+
     pub(crate) fn depth(&self) -> usize {
         self.lock().jobs.len()
     }

@@ -113,6 +113,15 @@ impl<T: Job> JobQueue<T> {
         }
     }
 
+    /// Which of these ids do not wait in the broker: it never had them, lost them, or gave them to a consumer, which takes
+    /// them in within moments unless it is gone.
+    pub async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
+        match &self.broker {
+            Broker::Memory(queue) => Ok(queue.missing(ids)),
+            Broker::Redis(queue) => queue.missing(ids).await,
+        }
+    }
+
     /// Asks the broker for a sign of life.
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.broker {

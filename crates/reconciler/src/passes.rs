@@ -1,16 +1,20 @@
 //! When the reconciler looks.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::Clock;
 use ortolan_queue::Queues;
+use ortolan_results::ResultStore;
 use ortolan_service::telemetry::metrics;
-use ortolan_store::{PredictionStore, TaskStore};
+use ortolan_store::{PredictionStore, ProcessStore, TaskStore};
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::leadership::Leadership;
 use crate::report::ReconcileReport;
 
 /// What an operator can set.
@@ -20,8 +24,10 @@ pub struct ReconcilerSettings {
     pub interval: Duration,
     /// Time between two quick passes over leases and deliveries.
     pub quick_interval: Duration,
-    /// A row that is queued for longer counts as undelivered.
+    /// A row that is queued for longer counts as undelivered, wherever its delivery is.
     pub undelivered_after: Duration,
+    /// A row that is queued for longer counts as undelivered when the broker does not have its delivery any more.
+    pub lost_after: Duration,
     /// A run that takes longer is reported.
     pub long_running_after: Duration,
     /// Ended rows are kept for so long.
@@ -32,12 +38,18 @@ pub struct ReconcilerSettings {
 
 /// What a reconciler is made of.
 pub struct ReconcilerParts {
+    /// A name that no other incarnation of any reconciler has.
+    pub id: String,
     /// The truth.
     pub tasks: Arc<dyn TaskStore>,
+    /// Who leads, and who lives.
+    pub processes: Arc<dyn ProcessStore>,
     /// Records of predictions.
     pub predictions: Arc<dyn PredictionStore>,
     /// The queues.
     pub queues: Queues,
+    /// Results that wait to be fetched.
+    pub results: ResultStore,
     /// Moves pending rows into the queues.
     pub dispatcher: Arc<Dispatcher>,
     /// The time.
@@ -48,28 +60,59 @@ pub struct ReconcilerParts {
 
 /// The reconciler. Clones share it.
 #[derive(Clone)]
-pub struct Reconciler(pub(crate) Arc<ReconcilerParts>);
+pub struct Reconciler(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    parts: ReconcilerParts,
+    wanted: Notify,
+}
+
+impl Deref for Inner {
+    type Target = ReconcilerParts;
+
+    fn deref(&self) -> &ReconcilerParts {
+        &self.parts
+    }
+}
 
 impl Reconciler {
     /// Puts a reconciler together.
     pub fn new(parts: ReconcilerParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(Inner { parts, wanted: Notify::new() }))
     }
 
-    /// Makes passes until `stop`.
+    /// A name that no other incarnation of any reconciler has.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// Makes passes until `stop`, while no other reconciler leads.
     pub async fn run(&self, stop: CancellationToken) {
-        let (mut quick, mut whole) = (ticks(self.0.settings.quick_interval), ticks(self.0.settings.interval));
-        tracing::info!(interval = ?self.0.settings.interval, "reconciler started");
+        let settings = &self.0.settings;
+        let (mut quick, mut whole) = (ticks(settings.quick_interval), ticks(settings.interval));
+        let mut leadership = Leadership::new(&self.0.parts);
+        tracing::info!(interval = ?settings.interval, "reconciler started");
         loop {
-            let report = tokio::select! {
-                () = stop.cancelled() => return,
-                _ = whole.tick() => self.run_once().await,
-                _ = quick.tick() => self.run_quick().await,
+            let is_whole = tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.0.wanted.notified() => true,
+                _ = whole.tick() => true,
+                _ = quick.tick() => false,
             };
+            if !leadership.is_held().await {
+                continue;
+            }
+            let report = if is_whole { self.run_once().await } else { self.run_quick().await };
             if !report.is_quiet() {
                 tracing::info!(?report, "reconciled");
             }
         }
+        leadership.resign().await;
+    }
+
+    /// Asks [`Reconciler::run`] for a whole pass soon. Returns at once.
+    pub fn nudge(&self) {
+        self.0.wanted.notify_one();
     }
 
     /// A whole pass.
@@ -81,7 +124,9 @@ impl Reconciler {
         self.delete_ended(&mut report).await;
         self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
+        self.drop_orphaned_results(&mut report).await;
         self.clean_broker(&mut report).await;
+        self.strike_silent_processes(&mut report).await;
         metrics::reconciled(report.errors.is_empty(), began.elapsed());
         metrics::long_running_tasks(report.long_running_alerted);
         report
@@ -92,6 +137,7 @@ impl Reconciler {
         let mut report = ReconcileReport::default();
         self.lose_leases(&mut report).await;
         self.expire(&mut report).await;
+        self.take_back_lost(&mut report).await;
         self.take_back_undelivered(&mut report).await;
         self.dispatch(&mut report).await;
         report

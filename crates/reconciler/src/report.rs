@@ -23,6 +23,8 @@ pub struct ReconcileReport {
     pub predictions_deleted: u64,
     /// Idempotency keys that were forgotten.
     pub idempotency_keys_forgotten: u64,
+    /// Results that no run waited for and that were removed.
+    pub results_removed: u64,
     /// What was removed from the broker.
     pub broker_entries_removed: u64,
     /// Steps that failed, in our words.
@@ -40,6 +42,7 @@ impl ReconcileReport {
             self.ended_deleted,
             self.predictions_deleted,
             self.idempotency_keys_forgotten,
+            self.results_removed,
             self.broker_entries_removed,
         ];
         repairs.iter().all(|&count| count == 0) && self.errors.is_empty()

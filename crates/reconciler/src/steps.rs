@@ -1,7 +1,12 @@
 //! The single repairs, each batched, guarded and counted.
 
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
 use ortolan_domain::TaskStatus;
+use ortolan_domain::job::{Attempt, delivery_id};
 use ortolan_domain::route::QueueName;
+use ortolan_queue::QueueError;
 use ortolan_service::telemetry::metrics;
 
 use crate::passes::Reconciler;
@@ -9,6 +14,8 @@ use crate::report::ReconcileReport;
 
 /// Rows per statement.
 const BATCH: u32 = 500;
+/// A process that was not heard of for so long is gone.
+const SILENT_AFTER: Duration = Duration::from_secs(600);
 
 impl Reconciler {
     /// Takes back leases that ran out.
@@ -38,12 +45,54 @@ impl Reconciler {
         }
     }
 
-    /// Takes back rows whose delivery never arrived. A queue that still holds as much as is queued is only slow.
+    /// Takes back rows whose delivery the broker does not have: it lost it, or gave it to a worker that then died.
+    pub(crate) async fn take_back_lost(&self, report: &mut ReconcileReport) {
+        let now = self.0.clock.now();
+        let queued = self.0.tasks.queued_before(now.minus(self.0.settings.lost_after), BATCH).await;
+        let queued = match queued {
+            Ok(queued) => queued,
+            Err(error) => return failed(report, "deliveries", &error),
+        };
+        for queue in QueueName::TASKS {
+            let mine = queued.iter().filter(|(name, _)| *name == queue);
+            let mine: HashMap<_, _> = mine.map(|(_, attempt)| (delivery_id(*attempt), *attempt)).collect();
+            match self.lost(queue, &mine).await {
+                Ok(lost) => self.take_back(&lost, report).await,
+                Err(error) => failed(report, "deliveries", &error),
+            }
+        }
+    }
+
+    async fn lost(&self, queue: QueueName, queued: &HashMap<String, Attempt>) -> Result<Vec<Attempt>, QueueError> {
+        let ids: Vec<_> = queued.keys().cloned().collect();
+        let missing = self.0.queues.tasks(queue).missing(&ids).await?;
+        Ok(missing.iter().filter_map(|id| queued.get(id).copied()).collect())
+    }
+
+    async fn take_back(&self, lost: &[Attempt], report: &mut ReconcileReport) {
+        if lost.is_empty() {
+            return;
+        }
+        match self.0.tasks.undo_dispatch(lost, self.0.clock.now()).await {
+            Ok(count) => {
+                tracing::warn!(tasks = count, "deliveries were lost");
+                report.pending_reenqueued += repaired("delivery_lost", count);
+            }
+            Err(error) => failed(report, "deliveries", &error),
+        }
+    }
+
+    /// Takes back rows that nobody took for very long, wherever their deliveries are.
     pub(crate) async fn take_back_undelivered(&self, report: &mut ReconcileReport) {
         let now = self.0.clock.now();
         let before = now.minus(self.0.settings.undelivered_after);
         match self.0.tasks.take_back_undelivered(before, now, BATCH).await {
-            Ok(attempts) => report.pending_reenqueued += repaired("undelivered", attempts.len() as u64),
+            Ok(attempts) => {
+                if !attempts.is_empty() {
+                    tracing::warn!(tasks = attempts.len(), "deliveries never arrived");
+                }
+                report.pending_reenqueued += repaired("undelivered", attempts.len() as u64);
+            }
             Err(error) => failed(report, "undelivered", &error),
         }
     }
@@ -127,6 +176,35 @@ impl Reconciler {
         match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
             Ok(count) => report.idempotency_keys_forgotten += repaired("idempotency_key", count),
             Err(error) => failed(report, "idempotency keys", &error),
+        }
+    }
+
+    /// Removes results that no run waits for: their worker died, or their task was cancelled.
+    pub(crate) async fn drop_orphaned_results(&self, report: &mut ReconcileReport) {
+        let results = &self.0.results;
+        let waiting = match results.waiting(BATCH as usize).await {
+            Ok(waiting) => waiting,
+            Err(error) => return failed(report, "results", &error),
+        };
+        let running = match self.0.tasks.running_among(&waiting).await {
+            Ok(running) => HashSet::<_>::from_iter(running),
+            Err(error) => return failed(report, "results", &error),
+        };
+        for &orphan in waiting.iter().filter(|attempt| !running.contains(attempt)) {
+            if let Err(error) = results.delete(orphan).await {
+                return failed(report, "results", &error);
+            }
+            tracing::info!(task_id = %orphan.task_id, attempt = orphan.attempt, "a result that no run waits for was removed");
+            report.results_removed += repaired("orphaned_result", 1);
+        }
+    }
+
+    /// Strikes processes off the register that have not been heard of for long.
+    pub(crate) async fn strike_silent_processes(&self, report: &mut ReconcileReport) {
+        let before = self.0.clock.now().minus(SILENT_AFTER);
+        match self.0.processes.strike_silent_processes(before, BATCH).await {
+            Ok(count) => drop(repaired("silent_process", count)),
+            Err(error) => failed(report, "processes", &error),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What services tell each other beside the queues: results of inference, signals, cached values; inside of one process or
 //! through Redis.
 //!
-//! Flow: the ML service takes an attempt once ([`ResultStore::take_lock`]), puts its result and so wakes the worker that
+//! Flow: the ML service takes an attempt ([`ResultStore::take_lock`]) and holds it while it works, puts its result and so wakes the worker that
 //! waits; the worker commits the result to the database and deletes it here. [`Signals`] carry cancels, changes of tasks,
 //! models and keys to whoever listens. [`Cache`] keeps answers and counts requests.
 //!
@@ -19,5 +19,5 @@ mod watchers;
 pub use cache::Cache;
 pub use error::ResultsError;
 pub use redis::Redis;
-pub use results::{DONE_TTL, RESULT_TTL, ResultStore, Waited};
+pub use results::{DONE_TTL, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 pub use signals::{Signals, TaskSignal, TaskWatch};

@@ -14,8 +14,10 @@ use crate::watchers::Watchers;
 
 /// How long a result is kept.
 pub const RESULT_TTL: Duration = Duration::from_secs(1_800);
-/// How long it is known that there was one, and that an attempt was taken.
+/// How long it is known that there was one.
 pub const DONE_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// How long an attempt stays taken without [`ResultStore::keep_locks`]: whoever took it may die.
+pub const LOCK_TTL: Duration = Duration::from_secs(12);
 
 const FIRST_POLL: Duration = Duration::from_secs(1);
 const LONGEST_POLL: Duration = Duration::from_secs(30);
@@ -53,6 +55,21 @@ struct Shelf {
     results: Expiring<Attempt, Bytes>,
     done: Expiring<Attempt, ()>,
     locks: Expiring<Attempt, ()>,
+}
+
+impl Shelf {
+    fn take(&mut self, attempt: Attempt, now: Timestamp) -> bool {
+        let free = !self.knows(attempt, now);
+        if free {
+            self.locks.insert(attempt, (), now, LOCK_TTL);
+        }
+        free
+    }
+
+    /// True when somebody holds the attempt or it has ended; a result is always marked as done, too.
+    fn knows(&self, attempt: Attempt, now: Timestamp) -> bool {
+        self.locks.get(&attempt, now).is_some() || self.done.get(&attempt, now).is_some()
+    }
 }
 
 impl ResultStore {
@@ -111,19 +128,43 @@ impl ResultStore {
         Ok(())
     }
 
-    /// Takes an attempt for this caller alone; false when it was taken within the last [`DONE_TTL`].
+    /// Takes an attempt for this caller alone, for [`LOCK_TTL`]; false when somebody holds it or its result was put.
     pub async fn take_lock(&self, attempt: Attempt) -> Result<bool, ResultsError> {
         match &self.place {
-            Place::InProcess(shelf) => {
-                let now = self.clock.now();
-                let mut shelf = lock(shelf);
-                let free = shelf.locks.get(&attempt, now).is_none();
-                if free {
-                    shelf.locks.insert(attempt, (), now, DONE_TTL);
-                }
-                Ok(free)
-            }
+            Place::InProcess(shelf) => Ok(lock(shelf).take(attempt, self.clock.now())),
             Place::Redis(redis) => redis.take_lock(attempt).await,
+        }
+    }
+
+    /// Keeps what was taken for [`LOCK_TTL`] more, also when the store has forgotten it.
+    pub async fn keep_locks(&self, attempts: &[Attempt]) -> Result<(), ResultsError> {
+        match &self.place {
+            Place::InProcess(shelf) => {
+                let (mut shelf, now) = (lock(shelf), self.clock.now());
+                attempts.iter().for_each(|&attempt| shelf.locks.insert(attempt, (), now, LOCK_TTL));
+                Ok(())
+            }
+            Place::Redis(redis) => redis.keep_locks(attempts).await,
+        }
+    }
+
+    /// Gives up what was taken, without a result.
+    pub async fn release_lock(&self, attempt: Attempt) -> Result<(), ResultsError> {
+        match &self.place {
+            Place::InProcess(shelf) => lock(shelf).locks.remove(&attempt),
+            Place::Redis(redis) => redis.release_lock(attempt).await?,
+        }
+        Ok(())
+    }
+
+    /// Which of these attempts nobody holds and have no result: no result will come of them, unless they are delivered yet.
+    pub async fn abandoned(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, ResultsError> {
+        match &self.place {
+            Place::InProcess(shelf) => {
+                let (shelf, now) = (lock(shelf), self.clock.now());
+                Ok(attempts.iter().copied().filter(|&attempt| !shelf.knows(attempt, now)).collect())
+            }
+            Place::Redis(redis) => redis.abandoned(attempts).await,
         }
     }
 

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use axum::Router;
@@ -69,6 +69,27 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: ServeLimits, s
     }
     drop(listener);
     server.drain().await
+}
+
+/// Routes of a process that serves before it can work: those given at first, until it opens the others.
+#[derive(Clone, Default)]
+pub struct LateRoutes(Arc<OnceLock<Router>>);
+
+impl LateRoutes {
+    /// What to serve: `until_then`, and once they are opened the other routes alone.
+    pub fn serve_until_then(&self, until_then: Router) -> Router {
+        let opened = Arc::clone(&self.0);
+        Router::new().fallback(move |request: Request<Body>| {
+            let routes = opened.get().unwrap_or(&until_then).clone();
+            async move { routes.oneshot(request).await }
+        })
+    }
+
+    /// Serves these routes from now on.
+    pub fn open(&self, routes: Router) {
+        // A second call would change nothing.
+        drop(self.0.set(routes));
+    }
 }
 
 struct Server {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    MediaStore, ModelStore, PredictionStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore,
-    TenantStore, postgres, sqlite,
+    MediaStore, ModelStore, PredictionStore, ProcessStore, QuarantineStore, SlotStore, StoreError, TaskObserver,
+    TaskStore, TenantStore, postgres, sqlite,
 };
 
 /// Where the SQLite file lies and how it is used.
@@ -79,6 +79,8 @@ pub struct Stores {
     pub media: Arc<dyn MediaStore>,
     /// What is known of each slot's object.
     pub slots: Arc<dyn SlotStore>,
+    /// Who leads, and who lives.
+    pub processes: Arc<dyn ProcessStore>,
     /// The registry of models.
     pub models: Arc<dyn ModelStore>,
     /// Pairs of model and input that crashed.
@@ -108,6 +110,7 @@ impl Stores {
             + SlotStore
             + ModelStore
             + QuarantineStore
+            + ProcessStore
             + PredictionStore
             + Database
             + 'static,
@@ -117,6 +120,7 @@ impl Stores {
             tenants: store.clone(),
             media: store.clone(),
             slots: store.clone(),
+            processes: store.clone(),
             models: store.clone(),
             quarantine: store.clone(),
             predictions: store.clone(),

@@ -17,6 +17,7 @@ mod migrations;
 mod models;
 mod postgres;
 mod predictions;
+mod processes;
 mod quarantine;
 mod slots;
 mod sqlite;
@@ -31,6 +32,7 @@ pub use models::{
     MAX_VERSIONS, ModelChanges, ModelFilter, ModelMoved, ModelSort, ModelStore, NewModelOutcome, Verdict,
 };
 pub use predictions::PredictionStore;
+pub use processes::{ProcessRecord, ProcessStore};
 pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{

@@ -33,6 +33,7 @@ folders! {
     1 "0001_tenants",
     2 "0002_media_and_slots",
     3 "0003_tasks",
+    5 "0005_processes",
     6 "0006_models",
     7 "0007_predictions",
 }

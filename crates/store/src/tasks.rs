@@ -298,6 +298,12 @@ pub trait TaskStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Attempt>, StoreError>;
 
+    /// Attempts that are queued since before `before`, the oldest first, each with its queue.
+    async fn queued_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(QueueName, Attempt)>, StoreError>;
+
+    /// Which of these attempts are running.
+    async fn running_among(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, StoreError>;
+
     /// Takes back every queued and running row: only for the one process that owns the database, at its start. A row that
     /// was running counts as crashed.
     async fn take_back_all(&self, now: Timestamp, max_crashes: i32) -> Result<u64, StoreError>;

@@ -2,40 +2,53 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use reqwest::Client;
 use tempfile::TempDir;
 
+use crate::database::OwnDatabase;
 use crate::operator::{self, Operator};
 use crate::server::free_port;
-
-/// The Redis database that clusters use; other tests keep to the first ones.
-const REDIS_DATABASE: u32 = 15;
+use crate::stores::ThrowAwayRedis;
 
 /// An installation of several processes; all killed when dropped, with their database.
 pub struct Cluster {
     program: PathBuf,
     folder: TempDir,
     env: BTreeMap<String, String>,
-    admin_url: String,
-    database: String,
+    /// A database that goes with the cluster.
+    own_database: Option<OwnDatabase>,
+    /// A broker that goes with the cluster: two clusters on one would take each other's deliveries.
+    own_redis: Option<ThrowAwayRedis>,
     base: String,
     operator_key: String,
     client: Client,
-    processes: Vec<(String, Child)>,
+    processes: Vec<Process>,
+}
+
+/// A process that was started, and how to start it again.
+struct Process {
+    service: String,
+    env: BTreeMap<String, String>,
+    child: Child,
 }
 
 impl Cluster {
-    /// A database of its own and no process yet.
+    /// A database of its own on the server that all tests share, a Redis of its own, and no process yet.
     pub fn prepare(program: impl Into<PathBuf>) -> Result<Self> {
-        let admin_url = required("ORTOLAN_TEST_POSTGRES_URL")?;
-        let redis = required("ORTOLAN_TEST_REDIS_URL")?;
-        let database = format!("cluster_{}", uuid::Uuid::now_v7().simple());
-        psql(&admin_url, &format!("CREATE DATABASE {database}"))?;
+        let redis = ThrowAwayRedis::start()?;
+        let database = OwnDatabase::create("cluster")?;
+        let mut cluster = Self::on(program, database.url(), redis.url())?;
+        (cluster.own_database, cluster.own_redis) = (Some(database), Some(redis));
+        Ok(cluster)
+    }
+
+    /// On a database and a Redis that are given, which need not be there yet; and no process yet.
+    pub fn on(program: impl Into<PathBuf>, database_url: &str, redis_url: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("ortolan-cluster-").tempdir()?;
         let (api, ml) = (free_port()?, free_port()?);
         let operator_key = operator::random_key();
@@ -46,16 +59,16 @@ impl Cluster {
             ("ORTOLAN_ML__LISTEN", format!("127.0.0.1:{ml}")),
             ("ORTOLAN_WORKER__LEASE_S", "2".to_owned()),
             ("ML_SERVICE_URL", format!("http://127.0.0.1:{ml}")),
-            ("DATABASE_URL", with_database(&admin_url, &database)?),
-            ("REDIS_URL", with_database(&redis, &REDIS_DATABASE.to_string())?),
+            ("DATABASE_URL", database_url.to_owned()),
+            ("REDIS_URL", redis_url.to_owned()),
             ("ORTOLAN_OPERATOR_KEY", operator_key.clone()),
             ("ORT_DYLIB_PATH", required("ORT_DYLIB_PATH")?),
             ("PATH", std::env::var("PATH").unwrap_or_default()),
         ];
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let (base, client) = (format!("http://127.0.0.1:{api}"), operator::client()?);
-        let program = program.into();
-        Ok(Self { program, folder, env, admin_url, database, base, operator_key, client, processes: Vec::new() })
+        let (program, own_database, own_redis, processes) = (program.into(), None, None, Vec::new());
+        Ok(Self { program, folder, env, own_database, own_redis, base, operator_key, client, processes })
     }
 
     /// Sets a variable for processes that are started from now on.
@@ -65,13 +78,33 @@ impl Cluster {
 
     /// Starts one more process of a service; gives its number for [`Cluster::kill`] and [`Cluster::pid`].
     pub fn start(&mut self, service: &str, without: &[&str]) -> Result<usize> {
+        self.start_with(service, without, &[])
+    }
+
+    /// The same with more variables, for this process alone.
+    pub fn start_with(&mut self, service: &str, without: &[&str], more: &[(&str, &str)]) -> Result<usize> {
+        let mut env = self.env.clone();
+        env.retain(|name, _| !without.contains(&name.as_str()));
+        env.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
+        let child = self.spawn(service, &env)?;
+        self.processes.push(Process { service: service.to_owned(), env, child });
+        Ok(self.processes.len() - 1)
+    }
+
+    /// Starts a process that has ended again, as it was.
+    pub fn restart(&mut self, process: usize) -> Result<()> {
+        let Process { service, env, .. } = &self.processes[process];
+        let child = self.spawn(service, env)?;
+        self.processes[process].child = child;
+        Ok(())
+    }
+
+    fn spawn(&self, service: &str, env: &BTreeMap<String, String>) -> Result<Child> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path(service))?;
         let mut command = Command::new(&self.program);
-        let env = self.env.iter().filter(|(name, _)| !without.contains(&name.as_str()));
-        command.arg(service).env_clear().envs(env).current_dir(self.folder.path());
+        command.args(service.split(' ')).env_clear().envs(env).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        self.processes.push((service.to_owned(), command.spawn()?));
-        Ok(self.processes.len() - 1)
+        command.spawn().with_context(|| format!("{} cannot be started", self.program.display()))
     }
 
     /// Waits until the API says that it is ready and the ML service answers it.
@@ -83,7 +116,7 @@ impl Cluster {
             {
                 return Ok(());
             }
-            for (service, child) in &mut self.processes {
+            for Process { service, child, .. } in &mut self.processes {
                 if let Some(status) = child.try_wait()? {
                     let log = std::fs::read_to_string(self.folder.path().join(format!("{service}.log")))?;
                     bail!("{service} ended with {status}: {log}");
@@ -99,24 +132,69 @@ impl Cluster {
         Operator::new(self.client.clone(), self.base.clone(), self.operator_key.clone())
     }
 
+    /// Says where the API answers that is asked first.
+    pub fn at(&mut self, base: &str) {
+        base.clone_into(&mut self.base);
+    }
+
+    /// Where the API answers that is asked first.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The address of the database.
+    pub fn database_url(&self) -> &str {
+        self.env.get("DATABASE_URL").map_or("", String::as_str)
+    }
+
+    /// The broker that goes with the cluster.
+    ///
+    /// # Panics
+    /// When the cluster was given one that is not its own.
+    #[expect(clippy::panic, reason = "a test that asks for what it did not make cannot go on")]
+    pub fn redis(&self) -> &ThrowAwayRedis {
+        self.own_redis.as_ref().unwrap_or_else(|| panic!("this cluster has no Redis of its own"))
+    }
+
+    /// The folder of everything that the processes keep.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The process's number for the kernel.
     pub fn pid(&self, process: usize) -> u32 {
-        self.processes[process].1.id()
+        self.processes[process].child.id()
+    }
+
+    /// How the process ended, if it has.
+    pub fn ended(&mut self, process: usize) -> Result<Option<ExitStatus>> {
+        Ok(self.processes[process].child.try_wait()?)
+    }
+
+    /// Waits until the process ends by itself.
+    pub fn wait(&mut self, process: usize) -> Result<ExitStatus> {
+        Ok(self.processes[process].child.wait()?)
     }
 
     /// Kills a process and everything it started, without warning.
     pub fn kill(&mut self, process: usize) -> Result<()> {
-        let child = &mut self.processes[process].1;
-        Command::new("kill").args(["-KILL", "--", &format!("-{}", child.id())]).stderr(Stdio::null()).status()?;
-        child.wait()?;
+        self.signal(process, "KILL", true)?;
+        self.processes[process].child.wait()?;
+        Ok(())
+    }
+
+    /// Sends a signal by its name, for instance `STOP`; to everything that the process started, too, when so asked.
+    pub fn signal(&self, process: usize, signal: &str, is_for_all: bool) -> Result<()> {
+        let pid = self.pid(process);
+        let whom = if is_for_all { format!("-{pid}") } else { pid.to_string() };
+        Command::new("kill").args([&format!("-{signal}"), "--", &whom]).stderr(Stdio::null()).status()?;
         Ok(())
     }
 
     /// Asks a process to stop and waits for its end.
-    pub fn stop(&mut self, process: usize) -> Result<std::process::ExitStatus> {
-        let child = &mut self.processes[process].1;
-        Command::new("kill").args(["-TERM", &child.id().to_string()]).status()?;
-        Ok(child.wait()?)
+    pub fn stop(&mut self, process: usize) -> Result<ExitStatus> {
+        self.signal(process, "TERM", false)?;
+        Ok(self.processes[process].child.wait()?)
     }
 
     /// Everything that has been logged, by service.
@@ -127,7 +205,8 @@ impl Cluster {
     }
 
     fn log_path(&self, service: &str) -> PathBuf {
-        self.folder.path().join(format!("{service}.log"))
+        let name = service.split(' ').next().unwrap_or(service);
+        self.folder.path().join(format!("{name}.log"))
     }
 }
 
@@ -137,24 +216,9 @@ impl Drop for Cluster {
             // Nothing else can be done while unwinding.
             drop(self.kill(process));
         }
-        drop(psql(&self.admin_url, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)));
     }
 }
 
 pub(crate) fn required(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; `./dev test` sets it"))
-}
-
-/// The same server's address with another database.
-pub(crate) fn with_database(url: &str, database: &str) -> Result<String> {
-    let mut url = reqwest::Url::parse(url)?;
-    url.set_path(database);
-    Ok(url.into())
-}
-
-pub(crate) fn psql(url: &str, statement: &str) -> Result<()> {
-    let output = Command::new("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement, url]).output();
-    let output = output.context("psql cannot be started; `./dev test` installs it")?;
-    ensure!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }

@@ -10,10 +10,12 @@ mod database;
 pub mod fixtures;
 mod operator;
 mod server;
+mod stores;
 mod tenant;
 
 pub use cluster::Cluster;
-pub use database::OwnDatabase;
+pub use database::{OwnDatabase, query};
 pub use operator::Operator;
-pub use server::{Server, ServerOptions};
+pub use server::{Server, ServerOptions, free_port};
+pub use stores::{ThrowAwayPostgres, ThrowAwayRedis};
 pub use tenant::{Answer, Tenant};

@@ -14,7 +14,7 @@ use crate::operator::{self, Operator};
 use crate::tenant::Tenant;
 
 /// A port that nothing listens on at the moment.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -40,6 +40,11 @@ impl Tenant {
         Self { client, base, name, key }
     }
 
+    /// The same tenant at another API of the installation.
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
+    }
+
     /// A request with this tenant's key to a path below `/api/v1`.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}/api/v1{path}", self.base)).bearer_auth(&self.key)

@@ -6,13 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ortolan_domain::job::Attempt;
 use tokio_util::sync::CancellationToken;
 
-/// The leases held by this worker, each with the token that stops its run.
+/// The leases held by this worker, each with what its run is told.
 #[derive(Default)]
 pub(crate) struct Leases(Mutex<HashMap<Attempt, Held>>);
 
 /// What is kept of a lease.
 struct Held {
     lost: CancellationToken,
+    abandoned: CancellationToken,
+    is_handed_over: bool,
     /// Which share of the run is done, until the database has heard of it.
     progress: Option<f64>,
 }
@@ -23,14 +25,22 @@ pub(crate) struct Lease<'a> {
     attempt: Attempt,
     /// Cancelled when the lease is lost.
     pub(crate) lost: CancellationToken,
+    /// Cancelled when no result will come any more.
+    pub(crate) abandoned: CancellationToken,
 }
 
 impl Leases {
     /// Starts to hold a lease.
     pub(crate) fn hold(&self, attempt: Attempt) -> Lease<'_> {
-        let lost = CancellationToken::new();
-        self.held().insert(attempt, Held { lost: lost.clone(), progress: None });
-        Lease { leases: self, attempt, lost }
+        let (lost, abandoned) = (CancellationToken::new(), CancellationToken::new());
+        let held = Held { lost: lost.clone(), abandoned: abandoned.clone(), is_handed_over: false, progress: None };
+        self.held().insert(attempt, held);
+        Lease { leases: self, attempt, lost, abandoned }
+    }
+
+    /// The attempts that the ML service should have.
+    pub(crate) fn handed_over(&self) -> Vec<Attempt> {
+        self.held().iter().filter(|(_, held)| held.is_handed_over).map(|(attempt, _)| *attempt).collect()
     }
 
     /// The attempts whose leases are held.
@@ -69,8 +79,24 @@ impl Leases {
         }
     }
 
+    /// Tells a run that no result will come.
+    pub(crate) fn abandon(&self, attempt: Attempt) {
+        if let Some(held) = self.held().get(&attempt) {
+            held.abandoned.cancel();
+        }
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<Attempt, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease<'_> {
+    /// Notes that the ML service should have the attempt from now on.
+    pub(crate) fn handed_over(&self) {
+        if let Some(held) = self.leases.held().get_mut(&self.attempt) {
+            held.is_handed_over = true;
+        }
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! Flow of a delivery: claim (zero rows means a stale delivery: forget it) -> hand over -> wait, woken by a signal or by
 //! polling -> check every item -> complete, fail or try again later. Meanwhile one heartbeat extends all leases and learns
-//! which are lost.
+//! which are lost, and one look tells runs that the ML service has lost.
 //!
 //! Invariants: no HTTP; no result is stored without the lease; a lost lease stops the run and writes nothing; nothing is
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
 mod backoff;
+mod handed_over;
 mod leases;
 mod outcome;
 mod run;

@@ -198,6 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn a_result_beyond_the_limits_is_refused_before_it_is_read() {
+        let task = task();
+        // Zeroed memory that nobody touches takes no room.
+        let error = failure(read(&task, &vec![0; MAX_RESULT_BYTES + 1], task.run_at));
+        assert_eq!(error.code, ErrorCode::InvalidResult);
+        assert_eq!(error.detail, "the result has 268435457 bytes, at most 268435456 are taken");
+        let items = std::iter::repeat_n(item(0.5), MAX_ITEMS + 1).collect();
+        let bytes = serde_json::to_vec(&result(&task, MlOutcome::Items(items))).unwrap();
+        let error = failure(read(&task, &bytes, task.run_at));
+        assert_eq!(error.detail, "the result has 100001 items, at most 100000 are taken");
+    }
+
+    #[test]
     fn an_error_keeps_its_code() {
         let task = task();
         let outcome = MlOutcome::Error(MlError::new(ErrorCode::Crashed, "it crashed"));

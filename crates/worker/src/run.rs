@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ortolan_domain::job::{Attempt, Delivery};
-use ortolan_domain::{Task, TaskStatus};
+use ortolan_domain::task::TaskError;
+use ortolan_domain::{ErrorCode, Task, TaskStatus};
 use ortolan_service::telemetry::metrics;
 use ortolan_store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::leases::Lease;
 use crate::steps::{Awaited, Ending, attempt_of};
 use crate::worker::{STORE_RETRY, Worker};
 
@@ -37,21 +39,34 @@ impl Worker {
             Duration::from_secs_f64(task.queue_time_ms().unwrap_or_default() / 1e3),
         );
         let awaited = match self.hand_over(&task).await {
-            Ok(()) => self.wait(&task, &lease.lost).await,
+            Ok(()) => self.wait_while_it_may_come(&task, &lease).await,
             Err(error) => Awaited::Failed(error),
         };
         let status = match awaited {
             Awaited::Result(bytes) => {
-                let status = self.end(self.conclude(&task, &bytes), &lease.lost).await;
+                let status = self.end(&task, self.conclude(&task, &bytes), &lease.lost).await;
                 self.forget_result(attempt).await;
                 status
             }
-            Awaited::Failed(error) => self.end(self.give_up(&task, error), &lease.lost).await,
+            Awaited::Failed(error) => self.end(&task, self.give_up(&task, error), &lease.lost).await,
             Awaited::Lost => self.drop_lost(attempt),
         };
         match status {
             Some(status) => metrics::task_ended(task.spec.task_type, status, began.elapsed()),
             None => metrics::task_retried(task.spec.task_type, "moved_on"),
+        }
+    }
+
+    /// Waits for a run's result unless it turns out that none will come.
+    async fn wait_while_it_may_come(&self, task: &Task, lease: &Lease<'_>) -> Awaited {
+        lease.handed_over();
+        tokio::select! {
+            awaited = self.wait(task, &lease.lost) => awaited,
+            () = lease.abandoned.cancelled() => {
+                self.0.parts.signals.publish_cancel(attempt_of(task));
+                let detail = "the ML service lost the run".to_owned();
+                Awaited::Failed(TaskError { code: ErrorCode::Unavailable, detail })
+            }
         }
     }
 
@@ -62,35 +77,48 @@ impl Worker {
         None
     }
 
-    /// Stores how a run ended; gives the status in which the task ended, if it did.
-    async fn end(&self, ending: Ending, lost: &CancellationToken) -> Option<TaskStatus> {
-        if let Ending::Failed(failure) = &ending {
-            tracing::info!(code = %failure.error.code, detail = failure.error.detail, fate = ?failure.fate, "run failed");
-        }
-        let stored = self.persist(&ending, lost).await;
+    /// Stores how a run ended; gives the status in which the task ended, if it did. Artifacts that the database refuses
+    /// fail their task: another try would be refused, too.
+    async fn end(&self, task: &Task, ending: Ending, lost: &CancellationToken) -> Option<TaskStatus> {
+        log(&ending);
+        let stored = match self.persist(&ending, lost).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the run's end could not be stored");
+                let detail = "the result could not be stored".to_owned();
+                let refused = self.give_up(task, TaskError { code: ErrorCode::InvalidResult, detail });
+                return match ending {
+                    Ending::Completed(_) => self.persist(&refused, lost).await.is_ok_and(|stored| stored),
+                    Ending::Failed(_) => false,
+                }
+                .then_some(TaskStatus::Failed);
+            }
+        };
         if let Ending::Completed(completion) = &ending {
             tracing::info!(artifact_count = completion.artifacts.len(), stored, "task completed");
         }
         ending.status().filter(|_| stored)
     }
 
-    /// Writes, and tries again while the database does not answer and the lease lasts.
-    async fn persist(&self, ending: &Ending, lost: &CancellationToken) -> bool {
+    /// Writes, and tries again while the database does not answer and the lease lasts; false when the lease is lost.
+    async fn persist(&self, ending: &Ending, lost: &CancellationToken) -> Result<bool, StoreError> {
         loop {
             match self.write(ending).await {
-                Ok(stored) => return stored,
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the run's end could not be stored yet")
                 }
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the run's end could not be stored");
-                    return false;
-                }
+                written => return written,
             }
             tokio::select! {
                 () = tokio::time::sleep(STORE_RETRY) => {}
-                () = lost.cancelled() => return false,
+                () = lost.cancelled() => return Ok(false),
             }
         }
+    }
+}
+
+fn log(ending: &Ending) {
+    if let Ending::Failed(failure) = ending {
+        tracing::info!(code = %failure.error.code, detail = failure.error.detail, fate = ?failure.fate, "run failed");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ortolan_domain::route::QueueName;
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
@@ -61,16 +62,33 @@ impl Worker {
         Self(Arc::new(Inner { parts, leases: Leases::default(), news: Notify::new(), runs: TaskTracker::new() }))
     }
 
+    /// A name that no other incarnation of any worker has.
+    pub fn id(&self) -> &str {
+        &self.0.parts.id
+    }
+
+    /// How many tasks it has under way.
+    pub fn under_way(&self) -> usize {
+        self.0.leases.count()
+    }
+
+    /// The queues that it takes from.
+    pub fn queues(&self) -> &[QueueName] {
+        &self.0.parts.settings.queues
+    }
+
     /// Takes deliveries until `stop`, then waits for the runs under way, whose leases are kept meanwhile.
     pub async fn run(&self, stop: CancellationToken) -> Result<(), WorkerError> {
         let settings = &self.0.parts.settings;
         tracing::info!(worker_id = self.0.parts.id, queues = ?settings.queues, concurrency = settings.concurrency, "worker started");
         let heart = tokio::spawn(self.clone().beat());
         let ear = tokio::spawn(self.clone().listen());
+        let eye = tokio::spawn(self.clone().look_after_handed_over());
         let outcome = self.consume(&stop).await;
         self.drain().await;
         heart.abort();
         ear.abort();
+        eye.abort();
         tracing::info!(worker_id = self.0.parts.id, "worker stopped");
         outcome
     }

@@ -7,6 +7,7 @@ need_test_servers() {
   local missing=()
   [[ -n $(postgres_folder) ]] || missing+=(postgresql)
   [[ -n $(redis_binary) ]] || missing+=(redis-server)
+  command -v openssl >/dev/null || missing+=(openssl)
   ((${#missing[@]} == 0)) || debian_packages "${missing[@]}"
 }
 

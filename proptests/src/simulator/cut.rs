@@ -80,6 +80,8 @@ carried! {
     fn retry(tenant: TenantId, id: TaskId, now: Timestamp) -> RetryOutcome;
     fn lose_leases(now: Timestamp, max_crashes: i32, limit: u32) -> Vec<LostLease>;
     fn take_back_undelivered(queued_before: Timestamp, now: Timestamp, limit: u32) -> Vec<Attempt>;
+    fn queued_before(before: Timestamp, limit: u32) -> Vec<(QueueName, Attempt)>;
+    fn running_among(attempts: &[Attempt]) -> Vec<Attempt>;
     fn take_back_all(now: Timestamp, max_crashes: i32) -> u64;
     fn expire(now: Timestamp, limit: u32) -> Vec<Attempt>;
     fn long_running(started_before: Timestamp, limit: u32) -> Vec<Task>;

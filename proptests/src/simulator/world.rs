@@ -85,7 +85,10 @@ impl World {
             let line = lines[WORKERS + 1].clone();
             let dispatcher = Dispatcher::new(line.clone(), each[which].clone(), clock.clone(), LIMITS);
             Reconciler::new(ReconcilerParts {
+                id: format!("reconciler-{which}"),
                 tasks: line,
+                processes: stores.processes.clone(),
+                results: results.clone(),
                 predictions: stores.predictions.clone(),
                 queues: each[which].clone(),
                 dispatcher: Arc::new(dispatcher),
@@ -179,6 +182,8 @@ fn reconciler_settings() -> ReconcilerSettings {
         interval: Duration::from_secs(300),
         quick_interval: Duration::from_secs(5),
         undelivered_after: UNDELIVERED_AFTER,
+        // Deliveries leave the queue for the simulator's own post, where nobody else can look.
+        lost_after: UNDELIVERED_AFTER,
         long_running_after: Duration::from_secs(600),
         retention: Duration::from_secs(100 * 365 * 24 * 3600),
         max_crashes: MAX_CRASHES,

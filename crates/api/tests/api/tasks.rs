@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ortolan_domain::Clock;
+use ortolan_store::ProcessRecord;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -136,14 +138,38 @@ async fn workers_health_counts_what_waits() {
         let health = app.nobody().get("//health/workers").await.is(200).json;
         let queue =
             health["queues"].as_array().unwrap().iter().find(|queue| queue["name"] == "cpu_jobs").unwrap().clone();
-        (
-            health["status"].as_str().unwrap().to_owned(),
-            [&queue["pending"], &queue["queued"], &queue["running"]].map(|n| n.as_u64().unwrap()),
-        )
+        [&queue["pending"], &queue["queued"], &queue["running"]].map(|n| n.as_u64().unwrap())
     };
-    assert_eq!(cpu().await, ("connected".to_owned(), [2, 0, 0]));
+    assert_eq!(cpu().await, [2, 0, 0]);
     app.wired.dispatch().await;
-    assert_eq!(cpu().await, ("no_workers".to_owned(), [0, 2, 0]));
+    assert_eq!(cpu().await, [0, 2, 0]);
     app.wired.claim(&id).await;
-    assert_eq!(cpu().await, ("connected".to_owned(), [0, 1, 1]));
+    assert_eq!(cpu().await, [0, 1, 1]);
+}
+
+#[tokio::test]
+async fn workers_health_lists_the_workers_that_were_heard_of_lately() {
+    let app = TestApp::new().await;
+    let health = app.nobody().get("//health/workers").await.is(200).json;
+    assert_eq!((&health["status"], &health["broker_connected"]), (&json!("no_workers"), &json!(true)));
+    let now = app.clock.now();
+    let record = |id: &str, service: &str, seen_at| ProcessRecord {
+        id: id.to_owned(),
+        service: service.to_owned(),
+        host: "h".to_owned(),
+        queues: "gpu_jobs,cpu_jobs".to_owned(),
+        running: 3,
+        started_at: now,
+        seen_at,
+    };
+    let lately = [record("here", "worker", now), record("r", "reconciler", now)];
+    let long_ago = record("gone", "worker", now.minus(Duration::from_secs(60)));
+    for process in lately.iter().chain([&long_ago]) {
+        app.wired.stores.processes.report_process(process).await.unwrap();
+    }
+    let health = app.nobody().get("//health/workers").await.is(200).json;
+    let workers = health["workers"].as_object().unwrap();
+    assert_eq!((&health["status"], workers.len()), (&json!("connected"), 1), "{health}");
+    assert_eq!(workers["here"]["queues"], json!(["gpu_jobs", "cpu_jobs"]));
+    assert_eq!(workers["here"]["running"], 3);
 }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::observer::ChangeRelay;
 use super::parts::{Ports, Truth};
+use super::presence::Presence;
 use super::{operator, settings};
 
 /// An installation that runs in this process.
@@ -142,6 +143,7 @@ fn spawn(
     shutdown: &Shutdown,
 ) -> Services {
     let worker = parts.truth.worker(config, &parts.ports, true);
+    let presence = Presence::of_worker(&parts.truth, &parts.ports, &worker);
     let limits = ServeLimits::from(&config.server);
     let (ml_stop, ml_queue, stop) = (CancellationToken::new(), parts.ports.queues.ml.clone(), shutdown.token());
     let (dispatcher, shutdown) = (parts.truth.dispatcher.clone(), shutdown.clone());
@@ -150,7 +152,10 @@ fn spawn(
         api: tokio::spawn(async move {
             serve(listener, routes, limits, &shutdown).await;
         }),
-        worker: tokio::spawn(async move { report("worker", worker.run(stop_worker).await) }),
+        worker: tokio::spawn(async move {
+            report("worker", worker.run(stop_worker).await);
+            presence.end().await;
+        }),
         background: vec![
             tokio::spawn(dispatcher.run(stop_dispatch)),
             tokio::spawn(async move { reconciler.run(stop_reconcile).await }),

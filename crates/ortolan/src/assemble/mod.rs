@@ -7,6 +7,7 @@ mod health;
 mod observer;
 mod operator;
 mod parts;
+pub mod presence;
 pub mod production;
 mod reconcile;
 pub mod runtime;

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use ortolan_api::auth::secret::{SecretKey, hash_key};
 use ortolan_domain::{Clock, KeyId, Scope, Scopes, TenantId, TenantSlug};
-use ortolan_store::{NewKey, Tenant, TenantStore};
+use ortolan_store::{NewKey, StoreError, Tenant, TenantStore};
 
 /// Makes sure that there is an operator's key; gives the one that was made, which is kept nowhere in clear.
 pub async fn ensure_key(tenants: &dyn TenantStore, given: Option<&str>, clock: &dyn Clock) -> Result<Option<String>> {
@@ -45,5 +45,9 @@ async fn store(tenants: &dyn TenantStore, key: &str, clock: &dyn Clock) -> Resul
         hash: hash_key(key),
         created_at: clock.now(),
     };
-    Ok(tenants.create_key(&key).await?)
+    match tenants.create_key(&key).await {
+        // Another API that started at the same time was quicker.
+        Err(StoreError::Duplicate) => Ok(()),
+        stored => Ok(stored?),
+    }
 }

@@ -100,9 +100,8 @@ impl Truth {
 
     /// A worker; the `only_one` takes from every queue in mode `auto`.
     pub fn worker(&self, config: &Config, ports: &Ports, only_one: bool) -> Worker {
-        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Worker::new(WorkerParts {
-            id: format!("{}-{}-{}", host.trim(), std::process::id(), ports.clock.now().as_micros()),
+            id: process_id(ports),
             tasks: self.stores.tasks.clone(),
             queues: ports.queues.clone(),
             results: ports.results.clone(),
@@ -115,9 +114,12 @@ impl Truth {
     /// A reconciler.
     pub fn reconciler(&self, config: &Config, ports: &Ports) -> Reconciler {
         Reconciler::new(ReconcilerParts {
+            id: process_id(ports),
             tasks: self.stores.tasks.clone(),
+            processes: self.stores.processes.clone(),
             predictions: self.stores.predictions.clone(),
             queues: ports.queues.clone(),
+            results: ports.results.clone(),
             dispatcher: self.dispatcher.clone(),
             clock: ports.clock.clone(),
             settings: settings::reconciler(config),
@@ -164,6 +166,16 @@ fn blobs(config: &Config) -> Result<Blobs> {
             )
         }
     }
+}
+
+/// The name of this machine or container.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+/// A name that no other incarnation of any process has.
+fn process_id(ports: &Ports) -> String {
+    format!("{}-{}-{}", host(), std::process::id(), ports.clock.now().as_micros())
 }
 
 /// Whether this machine has an accelerator, as its device nodes tell.

@@ -5,24 +5,54 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use ortolan_domain::SystemClock;
 use ortolan_ml_client::{HttpInference, Inference};
+use ortolan_reconciler::Reconciler;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
-use ortolan_service::health::{self, HealthRegistry, Importance};
-use ortolan_service::serve::{ServeLimits, serve};
+use ortolan_service::health::{self, Health, HealthRegistry, Importance};
+use ortolan_service::serve::{LateRoutes, Router, ServeLimits, serve};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{PostgresSettings, Stores};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::observer::ChangeRelay;
 use super::parts::{Ports, Truth};
+use super::presence::Presence;
 use super::{health as checks, operator, settings};
 
 /// The longest pause between two tries to reach something at the start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
-/// Serves the API until the process is told to stop.
+/// Serves the API until the process is told to stop. It answers from the start, that it is not ready at first.
 pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Result<()> {
+    let listener = listen(config.server.listen).await?;
+    let late = LateRoutes::default();
+    let routes = late.serve_until_then(routes_while_waiting(config, metrics.clone(), shutdown));
+    let serving = serve(listener, routes, ServeLimits::from(&config.server), shutdown);
+    let working = async {
+        let outcome = open_api(config, metrics, shutdown, &late).await;
+        if let Ok(truth) = &outcome {
+            truth.dispatcher.clone().run(shutdown.token()).await;
+        }
+        // Without it there is nothing to serve.
+        shutdown.begin();
+        outcome
+    };
+    let (_, truth) = tokio::join!(serving, working);
+    truth?.stores.close().await;
+    Ok(())
+}
+
+fn routes_while_waiting(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Router {
+    let registry = HealthRegistry::new(config.environment, SystemClock::shared(), shutdown.clone());
+    registry.check("database", Importance::Essential, || async { Health::Down("is waited for") });
+    health::routes_while_waiting(registry, metrics)
+}
+
+/// Waits for the database and opens the API's routes.
+async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, late: &LateRoutes) -> Result<Truth> {
     let (ports, truth) = open(config, config.database.max_connections, shutdown).await?;
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
     if let Some(key) = operator::ensure_key(&*truth.stores.tenants, given, &*ports.clock).await? {
@@ -31,21 +61,19 @@ pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -
     }
     let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose())?);
     let reconciler = truth.reconciler(config, &ports);
-    let routes = truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?;
-    let listener = listen(config.server.listen).await?;
-    let dispatch = tokio::spawn(truth.dispatcher.clone().run(shutdown.token()));
-    serve(listener, routes, ServeLimits::from(&config.server), shutdown).await;
-    dispatch.await?;
-    truth.stores.close().await;
-    Ok(())
+    late.open(truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?);
+    Ok(truth)
 }
 
 /// Works off queues until the process is told to stop.
 pub async fn worker(config: &Config, shutdown: &Shutdown) -> Result<()> {
     let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
-    truth.worker(config, &ports, false).run(shutdown.token()).await?;
+    let worker = truth.worker(config, &ports, false);
+    let presence = Presence::of_worker(&truth, &ports, &worker);
+    let outcome = worker.run(shutdown.token()).await;
+    presence.end().await;
     truth.stores.close().await;
-    Ok(())
+    Ok(outcome?)
 }
 
 /// Runs models until the process is told to stop. It has no database.
@@ -68,9 +96,24 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
 /// Compares and repairs until the process is told to stop.
 pub async fn reconciler(config: &Config, shutdown: &Shutdown) -> Result<()> {
     let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
-    truth.reconciler(config, &ports).run(shutdown.token()).await;
+    let reconciler = truth.reconciler(config, &ports);
+    let ear = tokio::spawn(nudge_at_sighup(reconciler.clone())?);
+    let presence = Presence::of_reconciler(&truth, &ports, &reconciler);
+    reconciler.run(shutdown.token()).await;
+    presence.end().await;
+    ear.abort();
     truth.stores.close().await;
     Ok(())
+}
+
+/// Asks for a whole pass at each SIGHUP, until it is aborted.
+fn nudge_at_sighup(reconciler: Reconciler) -> Result<impl Future<Output = ()>> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangups.recv().await.is_some() {
+            reconciler.nudge();
+        }
+    })
 }
 
 async fn ports(config: &Config) -> Result<Ports> {

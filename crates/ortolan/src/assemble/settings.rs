@@ -20,6 +20,8 @@ use super::runtime;
 const QUICK_PASSES_PER_LEASE: u32 = 3;
 /// A delivery that has not been claimed for so long is given up.
 const UNDELIVERED_AFTER: Duration = Duration::from_secs(60);
+/// A delivery that has not been claimed for so long is looked for in the broker.
+const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// Settings of the runners.
 pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
@@ -101,6 +103,7 @@ pub fn reconciler(config: &Config) -> ReconcilerSettings {
         interval: config.reconcile.interval,
         quick_interval: config.worker.lease / QUICK_PASSES_PER_LEASE,
         undelivered_after: UNDELIVERED_AFTER,
+        lost_after: LOST_AFTER,
         long_running_after: config.reconcile.long_running,
         retention: config.retention.jobs,
         max_crashes: max_crashes(config),

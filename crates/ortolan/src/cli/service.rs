@@ -55,6 +55,18 @@ pub struct ServiceArgs {
     pub config: Option<PathBuf>,
 }
 
+/// What services without HTTP take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BackgroundServiceArgs {
+    /// What all services take.
+    #[command(flatten)]
+    pub service: ServiceArgs,
+
+    /// Start nothing; succeed when one of this machine is running and well, for a container's health check
+    #[arg(long)]
+    pub check: bool,
+}
+
 /// What `raw-loop` takes.
 #[derive(Debug, Clone, Args)]
 pub struct RawLoopArgs {

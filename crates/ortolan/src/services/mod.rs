@@ -20,9 +20,9 @@ pub async fn run(command: ServiceCommand, global: &GlobalArgs, terminal: Termina
         ServiceCommand::Doctor(args) => doctor::run(&args, global, terminal).await,
         ServiceCommand::Migrate(args) => doctor::migrate(&args, global, terminal).await,
         ServiceCommand::Api(args) => one::run(Role::Api, &args, global, terminal).await,
-        ServiceCommand::Worker(args) => one::run(Role::Worker, &args, global, terminal).await,
+        ServiceCommand::Worker(args) => one::run_or_check(Role::Worker, &args, global, terminal).await,
         ServiceCommand::MlService(args) => one::run(Role::MlService, &args, global, terminal).await,
-        ServiceCommand::Reconciler(args) => one::run(Role::Reconciler, &args, global, terminal).await,
+        ServiceCommand::Reconciler(args) => one::run_or_check(Role::Reconciler, &args, global, terminal).await,
         ServiceCommand::RawLoop(args) => raw_loop(&args),
     }
 }

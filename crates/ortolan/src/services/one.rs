@@ -2,13 +2,28 @@
 
 use std::future::Future;
 
-use ortolan::cli::{GlobalArgs, ServiceArgs};
+use ortolan::cli::{BackgroundServiceArgs, GlobalArgs, ServiceArgs};
 use ortolan::{Failure, Terminal};
 use ortolan_service::config::{Config, Role};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, telemetry};
 
-use crate::assemble::production;
+use crate::assemble::{presence, production};
+
+/// Runs the service, or looks whether one of this machine is well.
+pub async fn run_or_check(
+    role: Role,
+    args: &BackgroundServiceArgs,
+    global: &GlobalArgs,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    if !args.check {
+        return run(role, &args.service, global, terminal).await;
+    }
+    let config = super::load(super::options(global, role), args.service.config.as_deref())?;
+    let service = if role == Role::Worker { "worker" } else { "reconciler" };
+    presence::check(&config, service).await.map_err(|error| Failure::Failed(format!("{error:#}")))
+}
 
 /// Runs the service of that role until the process is told to stop.
 pub async fn run(role: Role, args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {

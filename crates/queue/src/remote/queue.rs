@@ -19,7 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{InFlight, ObservedConnection, RedisConnection};
 use super::poll::AlwaysArmed;
-use super::scripts::{DROP_GHOSTS, FORGET, PROMOTE, RETIRE};
+use super::scripts::{DROP_GHOSTS, FORGET, MISSING, PROMOTE, RETIRE};
 use super::wake;
 use crate::deliver::{Delivered, Handover};
 use crate::error::QueueError;
@@ -98,6 +98,17 @@ impl RedisQueue {
             .await;
         let (active, scheduled) = depths.map_err(QueueError::redis("count jobs"))?;
         Ok(active + scheduled)
+    }
+
+    pub(crate) async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
+        let mut missing = Vec::new();
+        for batch in ids.chunks(BATCH) {
+            let mut look = MISSING.key(self.config.active_jobs_list());
+            let look = look.key(self.config.scheduled_jobs_set()).arg(batch);
+            let found = look.invoke_async::<Vec<String>>(&mut self.manager()).await;
+            missing.extend(found.map_err(QueueError::redis("look for jobs"))?);
+        }
+        Ok(missing)
     }
 
     pub(crate) async fn ping(&self) -> Result<(), QueueError> {

@@ -73,3 +73,20 @@ pub(super) static DROP_GHOSTS: LazyLock<Script> = LazyLock::new(|| {
         return dropped",
     )
 });
+
+/// Finds ids that wait for nobody: unknown ones, and those that a worker has fetched. The lists are as long as the dispatch
+/// window at most.
+/// KEYS: active list, scheduled set. ARGV: ids. Returns the ids found.
+pub(super) static MISSING: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local waiting = {}
+        for _, id in ipairs(redis.call('lrange', KEYS[1], 0, -1)) do waiting[id] = true end
+        for _, id in ipairs(redis.call('zrange', KEYS[2], 0, -1)) do waiting[id] = true end
+        local missing = {}
+        for _, id in ipairs(ARGV) do
+            if not waiting[id] then missing[#missing + 1] = id end
+        end
+        return missing",
+    )
+});

@@ -103,6 +103,18 @@ async fn a_handler_that_panics_does_not_end_the_queue(queue: JobQueue<u32>) {
     within(consuming).await.unwrap().unwrap();
 }
 
+async fn what_will_not_be_delivered_is_missing(queue: JobQueue<u32>) {
+    let ids = |numbers: std::ops::Range<u32>| jobs(numbers).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+    queue.push(jobs(0..2)).await.unwrap();
+    assert_eq!(queue.missing(&ids(0..4)).await.unwrap(), ids(2..4));
+    assert!(queue.missing(&[]).await.unwrap().is_empty());
+    let mut inbox = Inbox::open(&queue, 1);
+    let first = inbox.next().await;
+    // Acknowledged as the next one is asked for, or as the consumer ends.
+    inbox.close().await;
+    assert_eq!(queue.missing(&ids(0..2)).await.unwrap(), [first.id]);
+}
+
 async fn a_consumer_without_slots_is_refused(queue: JobQueue<u32>) {
     let consumer = Consumer { name: "nobody".to_owned(), slots: 0 };
     let refused = queue.consume(consumer, CancellationToken::new(), drop).await;
@@ -142,6 +154,7 @@ over_each_broker! {
     what_a_stopped_consumer_left_goes_to_the_next_one_of_the_same_name,
     two_consumers_share_the_jobs,
     a_handler_that_panics_does_not_end_the_queue,
+    what_will_not_be_delivered_is_missing,
     a_consumer_without_slots_is_refused,
     a_healthy_broker_answers,
 }

@@ -12,13 +12,14 @@ use ortolan_domain::job::{Attempt, done_key, lock_key, result_key};
 use super::connection::{Redis, in_time};
 use super::signals::RESULTS;
 use crate::ResultsError;
-use crate::results::{DONE_TTL, RESULT_TTL, Waited};
+use crate::results::{DONE_TTL, LOCK_TTL, RESULT_TTL, Waited};
 
-/// Takes a key that nobody holds. A request that the client sent again, because the answer to the first was lost, finds
+/// Takes an attempt that nobody holds and that has not ended. A request that the client sent again, because the answer to the first was lost, finds
 /// its own token there and has taken it too.
-/// KEYS: the key. ARGV: a token of the caller's, seconds to hold it. Returns 1 when it is the caller's.
+/// KEYS: the lock, the mark of the end. ARGV: a token of the caller's, milliseconds to hold it. Returns 1 when it is the caller's.
 const TAKE: &str = r"
-    if redis.call('set', KEYS[1], ARGV[1], 'NX', 'EX', ARGV[2]) then return 1 end
+    if redis.call('exists', KEYS[2]) == 1 then return 0 end
+    if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
     if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end
     return 0";
 
@@ -54,11 +55,41 @@ impl Redis {
 
     pub(crate) async fn take_lock(&self, attempt: Attempt) -> Result<bool, ResultsError> {
         let token = format!("{:032x}", rand::random::<u128>());
-        let arguments = vec![token, DONE_TTL.as_secs().to_string()];
-        let taken: i64 = in_time(self.client().eval(TAKE, lock_key(attempt), arguments))
-            .await
-            .map_err(ResultsError::store("take an attempt"))?;
+        let (keys, arguments) =
+            (vec![lock_key(attempt), done_key(attempt)], vec![token, LOCK_TTL.as_millis().to_string()]);
+        let taken: i64 =
+            in_time(self.client().eval(TAKE, keys, arguments)).await.map_err(ResultsError::store("take an attempt"))?;
         Ok(taken == 1)
+    }
+
+    pub(crate) async fn keep_locks(&self, attempts: &[Attempt]) -> Result<(), ResultsError> {
+        for page in attempts.chunks(PAGE as usize) {
+            let keep = async {
+                let pipeline = self.client().pipeline();
+                for &attempt in page {
+                    let _: () = pipeline.set(lock_key(attempt), "kept", expiry(LOCK_TTL), None, false).await?;
+                }
+                pipeline.last::<()>().await
+            };
+            in_time(keep).await.map_err(ResultsError::store("keep attempts"))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn release_lock(&self, attempt: Attempt) -> Result<(), ResultsError> {
+        in_time(self.client().unlink(lock_key(attempt))).await.map_err(ResultsError::store("release an attempt"))
+    }
+
+    pub(crate) async fn abandoned(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, ResultsError> {
+        let mut abandoned = Vec::new();
+        for page in attempts.chunks(PAGE as usize) {
+            let keys: Vec<_> = page.iter().flat_map(|&attempt| [lock_key(attempt), done_key(attempt)]).collect();
+            let found: Vec<Option<Bytes>> =
+                in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for attempts"))?;
+            let unknown = page.iter().zip(found.chunks(2)).filter(|(_, found)| found.iter().all(Option::is_none));
+            abandoned.extend(unknown.map(|(&attempt, _)| attempt));
+        }
+        Ok(abandoned)
     }
 
     pub(crate) async fn results_waiting(&self, limit: usize) -> Result<Vec<Attempt>, ResultsError> {

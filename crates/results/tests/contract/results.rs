@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ortolan_domain::{Clock, ManualClock, SystemClock, Timestamp};
-use ortolan_results::{DONE_TTL, RESULT_TTL, ResultStore, Waited};
+use ortolan_results::{DONE_TTL, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 
 use crate::{attempt, redis, within};
 
@@ -60,6 +60,26 @@ async fn an_attempt_is_taken_once(store: ResultStore) {
     assert!(store.take_lock(next).await.unwrap(), "the next attempt is free");
 }
 
+async fn what_nobody_holds_and_has_no_result_is_abandoned(store: ResultStore) {
+    let (held, released, done, fetched, never) = (attempt(1), attempt(2), attempt(3), attempt(4), attempt(5));
+    let all = [held, released, done, fetched, never];
+    assert_eq!(store.abandoned(&all).await.unwrap(), all);
+    for taken in [held, released, done, fetched] {
+        assert!(store.take_lock(taken).await.unwrap());
+    }
+    assert_eq!(store.abandoned(&all).await.unwrap(), [never]);
+    for ended in [done, fetched] {
+        store.put(ended, Bytes::new()).await.unwrap();
+        store.release_lock(ended).await.unwrap();
+        assert!(!store.take_lock(ended).await.unwrap(), "it has ended");
+    }
+    store.delete(fetched).await.unwrap();
+    store.release_lock(released).await.unwrap();
+    assert_eq!(store.abandoned(&all).await.unwrap(), [released, never]);
+    store.keep_locks(&[held, never]).await.unwrap();
+    assert_eq!(store.abandoned(&all).await.unwrap(), [released], "a lock that was forgotten is there again");
+}
+
 async fn a_list_of_results_is_bounded(store: ResultStore) {
     for number in 0..5 {
         store.put(attempt(number), Bytes::new()).await.unwrap();
@@ -89,6 +109,7 @@ over_each_store! {
     who_waits_before_the_result_is_there_gets_it,
     a_deleted_result_is_known_to_have_been_there,
     an_attempt_is_taken_once,
+    what_nobody_holds_and_has_no_result_is_abandoned,
     a_list_of_results_is_bounded,
 }
 
@@ -107,15 +128,29 @@ async fn in_process_a_waiter_is_woken_and_does_not_poll() {
 }
 
 #[tokio::test]
+async fn a_lock_ends_unless_it_is_kept() {
+    let clock = ManualClock::at(Timestamp::from_micros(0));
+    let store = ResultStore::in_process(Arc::clone(&clock) as Arc<dyn Clock>);
+    let (kept, left) = (attempt(1), attempt(2));
+    assert!(store.take_lock(kept).await.unwrap() && store.take_lock(left).await.unwrap());
+    clock.advance(LOCK_TTL / 2);
+    store.keep_locks(&[kept]).await.unwrap();
+    clock.advance(LOCK_TTL / 2);
+    assert_eq!(store.abandoned(&[kept, left]).await.unwrap(), [left]);
+    assert!(!store.take_lock(kept).await.unwrap());
+    assert!(store.take_lock(left).await.unwrap());
+}
+
+#[tokio::test]
 async fn in_process_results_and_marks_end_when_their_time_is_up() {
     let clock = ManualClock::at(Timestamp::from_micros(0));
     let store = ResultStore::in_process(Arc::clone(&clock) as Arc<dyn Clock>);
     let attempt = attempt(1);
-    store.put(attempt, Bytes::new()).await.unwrap();
     assert!(store.take_lock(attempt).await.unwrap());
+    store.put(attempt, Bytes::new()).await.unwrap();
     clock.advance(RESULT_TTL);
     assert_eq!(store.wait(attempt, clock.now()).await.unwrap(), Waited::Expired);
-    assert!(!store.take_lock(attempt).await.unwrap());
+    assert!(!store.take_lock(attempt).await.unwrap(), "its lock has ended, and it is known to be done");
     clock.advance(DONE_TTL);
     assert_eq!(store.wait(attempt, clock.now()).await.unwrap(), Waited::TimedOut);
     assert!(store.take_lock(attempt).await.unwrap());

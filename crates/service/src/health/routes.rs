@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use ortolan_domain::{ErrorCode, Problem};
 use serde_json::{Value, json};
 
 use super::{HealthRegistry, HealthReport};
@@ -20,6 +21,19 @@ pub fn routes<S: Clone + Send + Sync + 'static>(health: HealthRegistry, metrics:
         .route("/health/ready", get(ready))
         .with_state(health)
         .route("/metrics", get(text).with_state(metrics))
+}
+
+/// What a process answers that has to wait for something before it can work: it lives, and is not ready. Everything else
+/// is refused with 503.
+pub fn routes_while_waiting<S: Clone + Send + Sync + 'static>(
+    health: HealthRegistry,
+    metrics: MetricsHandle,
+) -> Router<S> {
+    routes(health, metrics).fallback(|| async {
+        let problem = Problem::new(ErrorCode::Unavailable, "this process waits for the stores that it needs", "");
+        let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, "5")];
+        (StatusCode::SERVICE_UNAVAILABLE, headers, Json(problem))
+    })
 }
 
 /// Always 200: the status stands in the body.

@@ -38,6 +38,7 @@ const CACHE_REQUESTS: &str = "ortolan_cache_requests_total";
 const HTTP_REQUESTS: &str = "ortolan_http_requests_total";
 const HTTP_REQUEST_SECONDS: &str = "ortolan_http_request_duration_seconds";
 const HTTP_CONNECTIONS: &str = "ortolan_http_connections";
+const RUNS_ABANDONED: &str = "ortolan_runs_abandoned_total";
 const RECONCILE_RUNS: &str = "ortolan_reconcile_runs_total";
 const RECONCILE_SECONDS: &str = "ortolan_reconcile_duration_seconds";
 const RECONCILE_REPAIRS: &str = "ortolan_reconcile_repairs_total";
@@ -109,6 +110,11 @@ pub fn task_ended(kind: TaskType, status: TaskStatus, took: Duration) {
 /// Counts a task that goes back to be tried again; `reason` is an error code or the name of a repair.
 pub fn task_retried(kind: TaskType, reason: &'static str) {
     counter!(TASK_RETRIES, "task_type" => kind.as_str(), "reason" => reason).increment(1);
+}
+
+/// Counts a run of which no result can come any more.
+pub fn run_abandoned() {
+    counter!(RUNS_ABANDONED).increment(1);
 }
 
 /// Records how long a task waited from its creation until a worker took it.
@@ -239,6 +245,7 @@ fn describe() {
         (PREDICTIONS_UNRECORDED, "Answered predictions that were not written down"),
         (CACHE_REQUESTS, "Looks into a cache"),
         (HTTP_REQUESTS, "HTTP requests answered"),
+        (RUNS_ABANDONED, "Runs that the ML service or the broker lost"),
         (RECONCILE_RUNS, "Runs of the reconciler"),
         (RECONCILE_REPAIRS, "What the reconciler repaired"),
         (LOG_EVENTS, "Warnings and errors logged"),

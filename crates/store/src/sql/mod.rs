@@ -15,6 +15,7 @@ mod model_ports;
 mod models;
 mod ports;
 mod predictions;
+mod processes;
 mod quarantine;
 mod reader;
 mod runs;

@@ -1,5 +1,7 @@
 //! The ports, implemented by the dialect's `Store`: reads on a connection of its own, writes through its lanes.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use ortolan_domain::artifact::Artifact;
@@ -14,11 +16,11 @@ use super::batch::Write;
 use super::dispatch::Dispatch;
 use super::runs::Heartbeat;
 use super::submit::Submit;
-use super::{artifacts, keys, lists, media, slots, steer, tenants, upkeep};
+use super::{artifacts, keys, lists, media, processes, slots, steer, tenants, upkeep};
 use crate::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord, LostLease,
-    MediaStore, NewKey, NewMediaOutcome, Page, QueueDepth, RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore,
-    StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
+    MediaStore, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth, RetryOutcome, SlotChange,
+    SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
 };
 
 #[async_trait]
@@ -106,6 +108,14 @@ impl TaskStore for Store {
     ) -> Result<Vec<Attempt>, StoreError> {
         let upkeep = self.lanes.upkeep();
         upkeep.single(move |to, changes| upkeep::take_back_undelivered(to, queued_before, limit, changes).boxed()).await
+    }
+
+    async fn queued_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(QueueName, Attempt)>, StoreError> {
+        upkeep::queued_before(&mut *self.read().await?, before, limit).await
+    }
+
+    async fn running_among(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, StoreError> {
+        upkeep::running_among(&mut *self.read().await?, attempts).await
     }
 
     async fn take_back_all(&self, now: Timestamp, max_crashes: i32) -> Result<u64, StoreError> {
@@ -249,5 +259,37 @@ impl SlotStore for Store {
     async fn forget_slot(&self, tenant: TenantId, slot: Slot, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
         let actor = actor.to_owned();
         self.lanes.steers().single(move |to, _| slots::forget(to, tenant, slot, actor.clone(), now).boxed()).await
+    }
+}
+
+#[async_trait]
+impl ProcessStore for Store {
+    async fn lead(&self, name: &str, holder: &str, now: Timestamp, lasts: Duration) -> Result<bool, StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        let upkeep = self.lanes.upkeep();
+        upkeep.single(move |to, _| processes::lead(to, name.clone(), holder.clone(), now, lasts).boxed()).await
+    }
+
+    async fn resign(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.lanes.upkeep().single(move |to, _| processes::resign(to, name.clone(), holder.clone()).boxed()).await
+    }
+
+    async fn report_process(&self, process: &ProcessRecord) -> Result<(), StoreError> {
+        let process = process.clone();
+        self.lanes.upkeep().single(move |to, _| processes::report(to, process.clone()).boxed()).await
+    }
+
+    async fn strike_process(&self, id: &str) -> Result<(), StoreError> {
+        let id = id.to_owned();
+        self.lanes.upkeep().single(move |to, _| processes::strike(to, id.clone()).boxed()).await
+    }
+
+    async fn processes(&self, since: Timestamp, limit: u32) -> Result<Vec<ProcessRecord>, StoreError> {
+        processes::live(&mut *self.read().await?, since, limit).await
+    }
+
+    async fn strike_silent_processes(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.lanes.upkeep().single(move |to, _| processes::strike_silent(to, before, limit).boxed()).await
     }
 }

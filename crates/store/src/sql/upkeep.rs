@@ -4,11 +4,14 @@
 //! time finds others, so that the limit would be exceeded.
 
 use ortolan_domain::job::Attempt;
-use ortolan_domain::{ErrorCode, Task, Timestamp};
+use ortolan_domain::route::QueueName;
+use ortolan_domain::{ErrorCode, Task, TaskId, Timestamp};
 
-use super::binder::{Binder, execute, fetch};
+use super::binder::{Binder, execute, fetch, fetch_many};
+use super::reader::Reader;
 use super::tasks::{self, change_columns, task_columns};
 use super::{Connection, Row};
+use crate::statement::{MAX_ROWS, ManyRows};
 use crate::{LostLease, StoreError, TaskChange};
 
 /// A row that was running counts as crashed, and fails when it has crashed `$2` times; one that was queued does not.
@@ -86,6 +89,50 @@ pub(super) async fn take_back_undelivered(
 ) -> Result<Vec<Attempt>, StoreError> {
     let values = Binder::default().with(queued_before.as_micros()).with(i64::from(limit));
     attempts(fetch(connection, TAKE_BACK_UNDELIVERED, values).await?, changes)
+}
+
+pub(super) const QUEUED_BEFORE: &str = "
+     SELECT id, attempt, queue FROM tasks
+     WHERE status = 'queued' AND queue IN ('gpu_jobs', 'cpu_jobs') AND queued_at < $1 ORDER BY queued_at LIMIT $2";
+
+/// Attempts that are queued since before then.
+pub(super) async fn queued_before(
+    connection: &mut Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<(QueueName, Attempt)>, StoreError> {
+    let values = Binder::default().with(before.as_micros()).with(i64::from(limit));
+    let read = |row| {
+        let mut row = Reader::new("tasks", row);
+        let attempt = Attempt { task_id: row.id(TaskId::from_uuid)?, attempt: row.get()? };
+        Ok((row.word("queue", QueueName::parse)?, attempt))
+    };
+    fetch(connection, QUEUED_BEFORE, values).await?.iter().map(read).collect()
+}
+
+pub(super) static RUNNING_AMONG: ManyRows = ManyRows::new(
+    2,
+    "WITH given(id, attempt) AS (VALUES {rows})
+     SELECT DISTINCT tasks.id, tasks.attempt FROM tasks JOIN given
+        ON tasks.id = given.id AND tasks.attempt = given.attempt WHERE tasks.status = 'running'",
+);
+
+/// Which of these attempts are running.
+pub(super) async fn running_among(
+    connection: &mut Connection,
+    attempts: &[Attempt],
+) -> Result<Vec<Attempt>, StoreError> {
+    let mut running = Vec::new();
+    for some in attempts.chunks(MAX_ROWS) {
+        let rows = fetch_many(connection, &RUNNING_AMONG, some, |values, attempt| {
+            values.add(attempt.task_id.as_uuid()).add(attempt.attempt);
+        });
+        for row in &rows.await? {
+            let mut row = Reader::new("tasks", row);
+            running.push(Attempt { task_id: row.id(TaskId::from_uuid)?, attempt: row.get()? });
+        }
+    }
+    Ok(running)
 }
 
 pub(super) const EXPIRE: &str = concat!(

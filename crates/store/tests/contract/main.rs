@@ -11,6 +11,7 @@ mod model;
 mod models;
 mod moves;
 mod predictions;
+mod processes;
 mod quarantine;
 mod races;
 mod restart;
@@ -60,6 +61,10 @@ contract! {
     upkeep::a_lost_lease_goes_back_and_is_poison_at_the_limit,
     upkeep::take_back_all_counts_only_what_ran,
     upkeep::late_deliveries_are_taken_back_in_batches,
+    upkeep::queued_and_running_attempts_are_found,
+    processes::one_leads_until_its_lease_ends,
+    processes::of_many_at_once_one_leads,
+    processes::the_register_knows_who_was_heard_of,
     upkeep::what_was_not_started_in_time_expires,
     upkeep::old_tasks_go_with_their_artifacts,
     upkeep::long_runs_are_listed,

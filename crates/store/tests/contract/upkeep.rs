@@ -109,3 +109,18 @@ pub(crate) async fn long_runs_are_listed(f: Fixture) {
     let long = f.stores.tasks.long_running(at(2), 10).await.unwrap();
     assert_eq!(long.iter().map(|task| task.spec.id).collect::<Vec<_>>(), [fence.attempt.task_id]);
 }
+
+pub(crate) async fn queued_and_running_attempts_are_found(f: Fixture) {
+    let tasks = &f.stores.tasks;
+    f.submit(f.new_task()).await;
+    let queued = tasks.dispatch(QUEUE, WIDE, at(10)).await.unwrap();
+    assert_eq!(tasks.queued_before(at(10), 10).await.unwrap(), []);
+    assert_eq!(tasks.queued_before(at(11), 10).await.unwrap(), [(QUEUE, queued[0])]);
+    assert_eq!(tasks.running_among(&queued).await.unwrap(), []);
+    tasks.claim(claim(&fence(queued[0]), 12)).await.unwrap().unwrap();
+    assert_eq!(tasks.queued_before(at(11), 10).await.unwrap(), []);
+    let earlier = ortolan_domain::job::Attempt { attempt: queued[0].attempt - 1, ..queued[0] };
+    let among: Vec<_> = std::iter::repeat_n(earlier, 70).chain(queued.clone()).collect();
+    assert_eq!(tasks.running_among(&among).await.unwrap(), queued);
+    assert_eq!(tasks.running_among(&[]).await.unwrap(), []);
+}

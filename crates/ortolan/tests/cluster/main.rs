@@ -1,0 +1,13 @@
+//! The production profile: the same product as separate processes, on a real PostgreSQL and Redis.
+
+#![allow(clippy::unwrap_used)]
+
+mod broker;
+mod connections;
+mod forged;
+mod processes;
+mod reconcilers;
+mod sockets;
+mod start;
+mod support;
+mod tls;

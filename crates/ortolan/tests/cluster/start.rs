@@ -1,0 +1,49 @@
+//! How processes start and stop.
+
+use ortolan_testkit::{Cluster, ThrowAwayPostgres, ThrowAwayRedis};
+
+use crate::support::{PROGRAM, completes, noop, start_all, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_wait_for_their_stores_and_say_so() {
+    let (mut postgres, mut redis) = (ThrowAwayPostgres::prepare().unwrap(), ThrowAwayRedis::prepare(&[]).unwrap());
+    let mut cluster = Cluster::on(PROGRAM, &postgres.url("postgres"), redis.url()).unwrap();
+    let services = ["api", "worker", "ml-service", "reconciler"];
+    let processes = services.map(|service| cluster.start(service, &[]).unwrap());
+    let client = reqwest::Client::new();
+    let status = async |path: &str| {
+        let answer = client.get(format!("{}{path}", cluster.base())).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
+    };
+    until("the API says that it is not ready", async || status("/health/ready").await == 503).await;
+    assert_eq!(status("/health/live").await, 200);
+    assert_eq!(status("/api/v1/tasks").await, 503);
+    until("all that need it wait for the database", async || {
+        cluster.logs().matches("waiting for the database").count() >= 3
+    })
+    .await;
+    for process in processes {
+        assert!(cluster.ended(process).unwrap().is_none(), "{}", cluster.logs());
+    }
+    redis.begin().unwrap();
+    postgres.begin().unwrap();
+    cluster.ready().await.unwrap();
+    let answer = client.get(format!("{}/health/ready", cluster.base())).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let tenant = cluster.operator().tenant("acme").await.unwrap();
+    let task = noop(&tenant, 1).await;
+    completes(&tenant, &task, &cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sigterm_ends_a_worker_at_once() {
+    let mut cluster = Cluster::prepare(PROGRAM).unwrap();
+    let processes = start_all(&mut cluster, &["api", "ml-service", "worker"]).await;
+    let tenant = cluster.operator().tenant("acme").await.unwrap();
+    let task = noop(&tenant, 60_000).await;
+    tenant.wait_for(&task, &["running"]).await.unwrap();
+    cluster.signal(processes[2], "TERM", false).unwrap();
+    until("the first signal is heard", async || cluster.logs().contains("work under way is finished")).await;
+    let status = cluster.stop(processes[2]).unwrap();
+    assert_eq!(status.code(), Some(143), "it did not wait for its run");
+}
