@@ -162,13 +162,16 @@ pub enum TaskType {
     Segmentation,
     /// Classes of a picture.
     Classification,
+    /// Several steps over one picture.
+    Pipeline,
     /// Goes the whole way and does nothing, for benches and health.
     Noop,
 }
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 4] = [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::Noop];
+    pub const ALL: [Self; 5] =
+        [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::Pipeline, Self::Noop];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -176,6 +179,7 @@ impl TaskType {
             Self::ObjectDetection => "object_detection",
             Self::Segmentation => "segmentation",
             Self::Classification => "classification",
+            Self::Pipeline => "pipeline",
             Self::Noop => "noop",
         }
     }
@@ -185,19 +189,19 @@ impl TaskType {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The tenant's model slot that the task runs, if it runs one.
+    /// The tenant's model slot that the task runs, if it runs one; a pipeline's steps say it each for itself.
     pub const fn slot(self) -> Option<Slot> {
         match self {
             Self::ObjectDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
-            Self::Noop => None,
+            Self::Pipeline | Self::Noop => None,
         }
     }
 
     /// True when the task looks at a media object.
     pub const fn needs_media(self) -> bool {
-        self.slot().is_some()
+        !matches!(self, Self::Noop)
     }
 }
 
