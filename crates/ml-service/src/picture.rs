@@ -9,7 +9,7 @@ use ortolan_domain::config::ImageConfig;
 use ortolan_domain::job::{MlError, MlJob, SlotRef, Timings};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, Slot, hash, slot};
-use ortolan_runner::{CallContext, ModelKey, VisionRequest};
+use ortolan_runner::{Area, CallContext, ModelKey, VisionRequest};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +45,7 @@ impl MlService {
         let context = CallContext::cancelled_by(cancel.clone())
             .with_deadline(self.0.instant(job.deadline_at))
             .with_permit(permit);
-        let request = VisionRequest { slot, options: convert::options(config) };
+        let request = VisionRequest { slot, options: convert::options(config), area: Area::Whole };
         let key = self.key(job, slot);
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;

@@ -25,7 +25,9 @@ pub mod supervisor;
 mod wire;
 mod work;
 
-pub use answer::{ModelFacts, ModelReport, ProfileSummary, Tensor, Timings, Trial, VisionAnswer, VisionRequest};
+pub use answer::{
+    Area, MAX_CROPS, ModelFacts, ModelReport, ProfileSummary, Tensor, Timings, Trial, VisionAnswer, VisionRequest,
+};
 pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, ElementType, Signature, TensorSpec as TensorSignature};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ortolan_domain::{Slot, SystemClock, TenantSlug, hash};
 use ortolan_runner::{
-    CallContext, DevicePolicy, ElementType, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings,
+    Area, CallContext, DevicePolicy, ElementType, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings,
     SourceError, Tensor, TensorModelKey, VisionAnswer, VisionRequest,
 };
 use ortolan_vision::VisionOptions;
@@ -123,7 +123,7 @@ pub async fn see(
     options: VisionOptions,
     picture: Bytes,
 ) -> Result<VisionAnswer, RunnerError> {
-    let request = VisionRequest { slot: key.slot, options };
+    let request = VisionRequest { slot: key.slot, options, area: Area::Whole };
     let call = pool.vision(key, source, request, picture, CallContext::default());
     tokio::time::timeout(LONG, call).await.expect("the call hangs").map(|(answer, _)| answer)
 }
