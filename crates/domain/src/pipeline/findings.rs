@@ -151,23 +151,6 @@ impl Finding {
             Self::Pose(_) => ArtifactType::PoseDetection,
         }
     }
-
-    /// Moves it from a crop's pixels to the whole picture's; `x` and `y` are the crop's left upper corner.
-    pub fn shift(&mut self, x: f64, y: f64) {
-        let shift_box = |bounds: &mut BoundingBox| (bounds.x, bounds.y) = (bounds.x + x, bounds.y + y);
-        match self {
-            Self::Upright(found) => shift_box(&mut found.bounding_box),
-            Self::Oriented(found) => {
-                shift_box(&mut found.bounding_box);
-                (found.center.x, found.center.y) = (found.center.x + x, found.center.y + y);
-                found.corners.iter_mut().for_each(|corner| *corner = [corner[0] + x, corner[1] + y]);
-            }
-            Self::Pose(found) => {
-                shift_box(&mut found.bounding_box);
-                found.keypoints.iter_mut().for_each(|point| (point.0, point.1) = (point.0 + x, point.1 + y));
-            }
-        }
-    }
 }
 
 impl Findings {
