@@ -32,6 +32,6 @@ pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, ElementType, Signature, TensorSpec as TensorSignature};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};
 pub use supervisor::{
-    CacheInfo, CachedModel, CallContext, DeathCause, DeathCount, ModelKey, ModelSource, RunnerInfo, RunnerPool,
-    SourceError, TensorModelKey,
+    CacheInfo, CachedModel, CallContext, DeathCause, DeathCount, HeldPicture, ModelKey, ModelSource, RunnerInfo,
+    RunnerPool, SourceError, TensorModelKey,
 };

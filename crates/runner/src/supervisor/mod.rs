@@ -6,6 +6,7 @@ mod deaths;
 mod doubt;
 mod exchange;
 mod groups;
+mod held;
 mod host;
 mod info;
 mod local;
@@ -20,6 +21,7 @@ mod validate;
 
 pub use context::CallContext;
 pub use deaths::{DeathCause, DeathCount};
+pub use held::HeldPicture;
 pub use info::{CacheInfo, CachedModel, RunnerInfo};
 pub use pool::RunnerPool;
 pub use source::{ModelKey, ModelSource, SourceError, TensorModelKey};
