@@ -23,6 +23,7 @@ pub mod route;
 pub mod slot;
 pub mod task;
 pub mod tenant;
+pub mod tensor;
 pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};

@@ -57,6 +57,30 @@ pub struct ModelRef {
     pub name: ModelName,
 }
 
+impl ModelRef {
+    /// A tenant's model.
+    pub fn new(tenant: TenantSlug, name: impl Into<ModelName>) -> Self {
+        Self { tenant, name: name.into() }
+    }
+
+    /// Where its file lies in the object store.
+    pub fn object_path(&self) -> String {
+        self.name.object_path(&self.tenant)
+    }
+}
+
+impl fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.name)
+    }
+}
+
+impl From<ModelId> for ModelName {
+    fn from(id: ModelId) -> Self {
+        Self::Version(id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

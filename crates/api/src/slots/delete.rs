@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use ortolan_domain::Slot;
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_store::Tenant;
 
 use super::{forget, model_path};
@@ -41,7 +41,7 @@ async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot) -> Result<Statu
     }
     state.blobs.delete(&path).await?;
     let forgotten = state.stores.slots.forget_slot(tenant.id, slot).await;
-    forget(&state, SlotRef { tenant: tenant.name.clone(), slot }).await;
+    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
     forgotten?;
     Ok(StatusCode::NO_CONTENT)
 }

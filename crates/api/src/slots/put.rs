@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::{HeaderMap, header};
 use ortolan_blobs::{ObjectPath, Stored};
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, Slot};
 use ortolan_ml_client::CheckModel;
 use ortolan_store::{SlotRecord, Tenant};
@@ -87,7 +88,7 @@ async fn install(
     state.blobs.rename(&staging, &model_path(&tenant.name, slot)?).await?;
     let Stored { size_bytes, sha256 } = stored;
     let record = state.stores.slots.record_slot(tenant.id, slot, &sha256, size_bytes, state.now()).await;
-    forget(&state, SlotRef { tenant: tenant.name.clone(), slot }).await;
+    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
     Ok(record?)
 }
 

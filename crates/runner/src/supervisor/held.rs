@@ -81,7 +81,7 @@ impl RunnerPool {
         context: CallContext,
     ) -> Result<VisionAnswer, RunnerError> {
         let bounds = context.bounds();
-        let model = self.inner.model(key.into(), source, &bounds).await?;
+        let model = self.inner.model(key.clone(), source, &bounds).await?;
         // The runner may have been replaced since; then the new one decodes the picture for this call.
         let again = match &picture.media {
             Some(media) if !Arc::ptr_eq(&model.lease, &picture.place.lease) => {

@@ -24,4 +24,4 @@ pub use deaths::{DeathCause, DeathCount};
 pub use held::HeldPicture;
 pub use info::{CacheInfo, CachedModel, RunnerInfo};
 pub use pool::RunnerPool;
-pub use source::{ModelKey, ModelSource, SourceError, TensorModelKey};
+pub use source::{ModelKey, ModelSource, SourceError};
