@@ -26,7 +26,7 @@ pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
     }
 }
 
-fn class(class: &ClassRef) -> ClassSelector {
+pub(crate) fn class(class: &ClassRef) -> ClassSelector {
     match class {
         ClassRef::Id(id) => ClassSelector::Id(*id),
         ClassRef::Name(name) => ClassSelector::Name(name.clone()),

@@ -68,6 +68,7 @@ impl MlService {
         match config {
             TaskConfig::Noop(config) => self.sleep(Duration::from_millis(config.sleep_ms), job, cancel).await,
             TaskConfig::Image(config) => self.picture(job, &config, cancel).await,
+            TaskConfig::Pipeline(config) => self.pipeline(job, &config, cancel).await,
         }
     }
 

@@ -57,7 +57,7 @@ const IMAGE_SIZE: Setting = setting(
 const TILE: Kind = Kind::Integer(64, 4096);
 
 /// All steps.
-pub const STEPS: [StepSpec; 11] = [
+pub const STEPS: [StepSpec; 10] = [
     StepSpec {
         name: "detection",
         about: "Finds objects and puts boxes around them, best first; with segment_type only inside of the segments of that class.",
@@ -169,24 +169,15 @@ pub const STEPS: [StepSpec; 11] = [
         )],
     },
     StepSpec {
-        name: "visualize_detections",
-        about: "Draws boxes, masks and labels into a copy of the picture, which upload_image stores as 'processed'.",
-        slot: None,
-        settings: &[
-            setting("draw_segments", Kind::Flag, Fallback::Json("true"), "Draws the segments' masks too."),
-            setting("draw_labels", Kind::Flag, Fallback::Json("true"), "Writes classes and scores beside the boxes."),
-        ],
-    },
-    StepSpec {
         name: "upload_image",
         about: "Stores the picture as {tenant}/{dest_prefix}/{image_id}.jpg, and thumbnails as {tenant}/{dest_prefix}_thumbnails/{image_id}_{size}.jpg.",
         slot: None,
         settings: &[
             setting(
                 "source",
-                Kind::Word(&["original", "processed"]),
+                Kind::Word(&["original"]),
                 Fallback::Json("\"original\""),
-                "The picture that came in, or the one that visualize_detections drew.",
+                "The picture that came in.",
             ),
             setting("dest_prefix", Kind::Prefix, Fallback::Json("\"images\""), "The folder below the tenant's."),
             setting(
@@ -196,12 +187,6 @@ pub const STEPS: [StepSpec; 11] = [
                 "Longest edges of the thumbnails in pixels; a picture is never enlarged.",
             ),
             setting("quality", Kind::Integer(1, 100), Fallback::Json("85"), "JPEG quality."),
-            setting(
-                "skip_if_missing",
-                Kind::Flag,
-                Fallback::Json("false"),
-                "Does nothing when nothing was drawn, instead of failing.",
-            ),
         ],
     },
     StepSpec {

@@ -1,5 +1,7 @@
 //! A pipeline as a task's configuration.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -14,6 +16,8 @@ use crate::error::FieldError;
 
 /// Most characters of an address.
 const MAX_URL_CHARS: usize = 2_000;
+/// Folders of a tenant that the service keeps its own things in.
+const RESERVED_FOLDERS: [&str; 4] = ["media", "models", "staging", "uploads"];
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -72,6 +76,7 @@ impl PipelineConfig {
         common.check_names()?;
         let make = |path: &str, name: &str, kwargs: &Map<String, Value>| common.step(path, name, kwargs);
         let definition = definition::parse("pipeline_definition", &definition, &make)?;
+        check_places(&definition)?;
         wish.callback_url.as_deref().map_or(Ok(()), check_url)?;
         Ok(Self {
             pipeline_definition: definition,
@@ -99,6 +104,23 @@ fn parse(json: &RawValue) -> Result<Value, PipelineError> {
         return Err(PipelineError::new(format!("the definition has more than {MAX_BYTES} bytes")));
     }
     serde_json::from_str(json.get()).map_err(|_| PipelineError::new("it is nested too deeply"))
+}
+
+/// Refuses steps that would store under one name, or where others keep their things.
+fn check_places(definition: &Node) -> Result<(), PipelineError> {
+    let mut taken = BTreeSet::new();
+    for step in definition.steps() {
+        let Step::UploadImage(settings) = step else { continue };
+        let prefix = settings.dest_prefix.as_str();
+        let first = prefix.split('/').next().unwrap_or_default();
+        if RESERVED_FOLDERS.contains(&first) {
+            return Err(PipelineError::new(format!("dest_prefix '{prefix}': the folder '{first}' is reserved")));
+        }
+        if !taken.insert(prefix) {
+            return Err(PipelineError::new(format!("two upload_image steps store under the dest_prefix '{prefix}'")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the address may be called at all is decided when it is called; here only its form.
@@ -218,6 +240,9 @@ mod tests {
             let text = refusal(bad);
             assert!(text.starts_with("Invalid pipeline: ") && text.contains(part), "{text}");
         }
+        let upload = |prefix| json!({"step": {"name": "upload_image", "kwargs": {"dest_prefix": prefix}}});
+        assert!(refusal(json!({"chain": [upload("a"), upload("b"), upload("a")]})).contains("the dest_prefix 'a'"));
+        assert!(refusal(json!({"chain": [upload("media/x")]})).contains("'media' is reserved"));
         let nested = (0..definition::MAX_DEPTH).fold(step("detection"), |inner, _| json!({"chain": [inner]}));
         assert!(refusal(nested).contains("nested deeper than 16 levels"));
     }

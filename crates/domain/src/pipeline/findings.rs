@@ -23,8 +23,6 @@ pub struct Findings {
     pub classes: Vec<Arc<FoundClasses>>,
     /// What steps have counted, by name.
     pub results: BTreeMap<String, Value>,
-    /// The latest picture that was drawn, as the number that whoever holds the pictures knows it by.
-    pub drawn: Option<usize>,
     /// Pictures that are to be stored.
     pub uploads: Vec<Arc<Uploaded>>,
 }

@@ -24,7 +24,6 @@ pub fn merge(input: &Findings, branches: Vec<Findings>) -> Findings {
         let changed = branch.results.into_iter().filter(|(name, value)| input.results.get(name) != Some(value));
         merged.results.extend(changed);
         merged.uploads.extend(branch.uploads.into_iter().skip(input.uploads.len()));
-        merged.drawn = if branch.drawn == input.drawn { merged.drawn } else { branch.drawn };
     }
     merged
 }

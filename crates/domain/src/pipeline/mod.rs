@@ -33,5 +33,4 @@ pub use setting::{Kind, Setting};
 pub use step::{
     ClassificationSettings, DetectionSettings, FilterType, ImageSource, MatchMetric, MergeMethod, NoSettings,
     SahiSettings, SegmentFilterSettings, SegmentationSettings, SpeciesSettings, Step, UploadSettings,
-    VisualizeSettings,
 };

@@ -25,8 +25,6 @@ pub enum Step {
     SizeCalculator(NoSettings),
     /// Gives the objects species in turn.
     SpeciesDistributor(SpeciesSettings),
-    /// Draws what was found into the picture.
-    VisualizeDetections(VisualizeSettings),
     /// Stores the picture and thumbnails of it.
     UploadImage(UploadSettings),
     /// Posts the results to the backend.
@@ -120,13 +118,13 @@ pub struct SahiSettings {
     /// Width of a tile in pixels.
     pub sahi_slice_width: u32,
     /// The share of a tile that it has in common with the next one.
-    pub sahi_overlap_ratio: f32,
+    pub sahi_overlap_ratio: f64,
     /// How boxes of neighbouring tiles become one.
     pub postprocess: MergeMethod,
     /// What counts as overlap.
     pub match_metric: MatchMetric,
     /// How much overlap makes two boxes one, 0 to 1.
-    pub match_threshold: f32,
+    pub match_threshold: f64,
     /// Boxes of different classes become one too.
     pub class_agnostic: bool,
     /// Looks at the picture as a whole as well.
@@ -170,24 +168,12 @@ pub struct SpeciesSettings {
     pub species: Vec<String>,
 }
 
-/// Settings of `visualize_detections`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VisualizeSettings {
-    /// Draws the segments' masks too.
-    pub draw_segments: bool,
-    /// Writes classes and scores beside the boxes.
-    pub draw_labels: bool,
-}
-
 /// Which picture is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageSource {
     /// The one that came in.
     Original,
-    /// The one that was drawn into.
-    Processed,
 }
 
 /// Settings of `upload_image`.
@@ -202,8 +188,6 @@ pub struct UploadSettings {
     pub thumbnail_sizes: Vec<u32>,
     /// JPEG quality.
     pub quality: u8,
-    /// Does nothing when there is no such picture, instead of failing.
-    pub skip_if_missing: bool,
 }
 
 impl Step {
@@ -218,7 +202,6 @@ impl Step {
             Self::AggregateDetections(_) => "aggregate_detections",
             Self::SizeCalculator(_) => "size_calculator",
             Self::SpeciesDistributor(_) => "species_distributor",
-            Self::VisualizeDetections(_) => "visualize_detections",
             Self::UploadImage(_) => "upload_image",
             Self::SendResults(_) => "send_results",
         }
