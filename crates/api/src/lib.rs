@@ -24,6 +24,7 @@ mod model_cache;
 mod openapi;
 mod page;
 mod pages;
+mod pipelines;
 mod reconcile;
 mod router;
 mod settings;

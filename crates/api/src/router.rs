@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
-use crate::{health, keys, me, media, model_cache, openapi, pages, slots, tasks, tenants};
+use crate::{health, keys, me, media, model_cache, openapi, pages, pipelines, slots, tasks, tenants};
 
 /// Where the endpoints lie.
 const BASE: &str = "/api/v1";
@@ -41,6 +41,7 @@ pub fn openapi_json() -> bytes::Bytes {
 fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
+        pipelines::routes(),
         media::routes(),
         slots::routes(),
         model_cache::routes(),

@@ -1,5 +1,6 @@
 //! What a task may be told: one typed configuration per kind of task, checked at the edge and stored in full.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::error::FieldError;
 use crate::hash;
 use crate::pipeline::{PipelineConfig, PipelineError, PipelineWish};
+use crate::slot::Slot;
 use crate::task::TaskType;
 
 /// The longest that a no-op may sleep, in milliseconds.
@@ -208,6 +210,14 @@ impl TaskConfig {
         let hash = hash::canonical_hash(&self).map_err(internal)?.into();
         let json = serde_json::value::to_raw_value(&self).map_err(internal)?;
         Ok(CheckedConfig { config: self, json, hash })
+    }
+
+    /// The model slots that a task of type `kind` needs.
+    pub fn slots(&self, kind: TaskType) -> BTreeSet<Slot> {
+        match self {
+            Self::Pipeline(config) => config.pipeline_definition.slots(),
+            _ => kind.slot().into_iter().collect(),
+        }
     }
 
     /// The task's wish for a queue.

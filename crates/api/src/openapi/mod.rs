@@ -26,6 +26,7 @@ pub(crate) use refusals::{answers, refusals};
     ),
     tags(
         (name = "tasks", description = "Durable units of work and what they found."),
+        (name = "pipelines", description = "Several steps over one picture."),
         (name = "media", description = "Uploaded pictures, sounds and videos."),
         (name = "slots", description = "A tenant's models by purpose."),
         (name = "model cache", description = "Models that are loaded."),
