@@ -1,4 +1,12 @@
-//! Which file a session is made from: a tenant's slot, or a version in its registry.
+//! Which file a session is made from: a tenant's slot, or a version in its registry; and that registry's words.
+
+mod label;
+mod record;
+mod status;
+
+pub use label::{LabelError, MAX_NAME_CHARS, MAX_VERSION_CHARS, RegistryName, VersionLabel};
+pub use record::{Model, ModelFacts, ModelFile, PortFacts, PortKind};
+pub use status::{MODEL_MOVES, ModelMove, ModelStatus};
 
 use std::fmt;
 
