@@ -8,6 +8,7 @@ mod events;
 mod keys;
 mod media;
 mod openapi;
+mod process;
 mod slots;
 mod submit;
 mod support;
