@@ -21,7 +21,6 @@ pub mod model;
 pub mod pipeline;
 pub mod route;
 pub mod slot;
-pub mod staging;
 pub mod task;
 pub mod tenant;
 pub mod tensor;

@@ -1,7 +1,5 @@
 //! A pipeline as a task's configuration.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -10,14 +8,7 @@ use uuid::Uuid;
 use super::check::Common;
 use super::definition::{self, DefinitionError, MAX_BYTES, Node};
 use super::error::PipelineError;
-use super::step::Step;
 use crate::config::{ConfidenceDefaults, ConfigError, ModelProfileName};
-use crate::error::FieldError;
-
-/// Most characters of an address.
-const MAX_URL_CHARS: usize = 2_000;
-/// Folders of a tenant that the service keeps its own things in.
-const RESERVED_FOLDERS: [&str; 4] = ["media", "models", "staging", "uploads"];
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -34,9 +25,6 @@ pub struct PipelineWish {
     /// What the picture is called; the media object's id when absent.
     #[serde(default)]
     pub image_id: Option<Uuid>,
-    /// Where to tell of the end.
-    #[serde(default)]
-    pub callback_url: Option<String>,
     /// A word that is stored with each result.
     #[serde(default)]
     pub model_profile: ModelProfileName,
@@ -57,9 +45,6 @@ pub struct PipelineConfig {
     /// What the picture is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_id: Option<Uuid>,
-    /// Where to tell of the end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback_url: Option<String>,
     /// A word that is stored with each result.
     #[serde(default)]
     pub model_profile: ModelProfileName,
@@ -76,27 +61,15 @@ impl PipelineConfig {
         common.check_names()?;
         let make = |path: &str, name: &str, kwargs: &Map<String, Value>| common.step(path, name, kwargs);
         let definition = definition::parse("pipeline_definition", &definition, &make)?;
-        check_places(&definition)?;
-        wish.callback_url.as_deref().map_or(Ok(()), check_url)?;
         Ok(Self {
             pipeline_definition: definition,
             session_id: wish.session_id,
             image_id: wish.image_id,
-            callback_url: wish.callback_url,
             model_profile: wish.model_profile,
             use_gpu: wish.use_gpu,
         })
     }
 
-    /// True when the backend wants the results.
-    pub fn sends_results(&self) -> bool {
-        self.pipeline_definition.steps().iter().any(|step| matches!(step, Step::SendResults(_)))
-    }
-
-    /// True when pictures are stored.
-    pub fn uploads(&self) -> bool {
-        self.pipeline_definition.steps().iter().any(|step| matches!(step, Step::UploadImage(_)))
-    }
 }
 
 fn parse(json: &RawValue) -> Result<Value, PipelineError> {
@@ -104,36 +77,6 @@ fn parse(json: &RawValue) -> Result<Value, PipelineError> {
         return Err(PipelineError::new(format!("the definition has more than {MAX_BYTES} bytes")));
     }
     serde_json::from_str(json.get()).map_err(|_| PipelineError::new("it is nested too deeply"))
-}
-
-/// Refuses steps that would store under one name, or where others keep their things.
-fn check_places(definition: &Node) -> Result<(), PipelineError> {
-    let mut taken = BTreeSet::new();
-    for step in definition.steps() {
-        let Step::UploadImage(settings) = step else { continue };
-        let prefix = settings.dest_prefix.as_str();
-        let first = prefix.split('/').next().unwrap_or_default();
-        if RESERVED_FOLDERS.contains(&first) {
-            return Err(PipelineError::new(format!("dest_prefix '{prefix}': the folder '{first}' is reserved")));
-        }
-        if !taken.insert(prefix) {
-            return Err(PipelineError::new(format!("two upload_image steps store under the dest_prefix '{prefix}'")));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the address may be called at all is decided when it is called; here only its form.
-fn check_url(url: &str) -> Result<(), FieldError> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-        && url.chars().count() <= MAX_URL_CHARS
-        && !url.chars().any(|c| c.is_control() || c.is_whitespace());
-    if good {
-        return Ok(());
-    }
-    let reason = format!("must be an http:// or https:// address of at most {MAX_URL_CHARS} characters");
-    Err(FieldError::new("callback_url", reason))
 }
 
 impl From<DefinitionError> for ConfigError {
@@ -150,6 +93,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
+    use super::super::step::Step;
     use super::*;
 
     fn check(definition: Value, settings: Value) -> Result<PipelineConfig, ConfigError> {
@@ -240,9 +184,6 @@ mod tests {
             let text = refusal(bad);
             assert!(text.starts_with("Invalid pipeline: ") && text.contains(part), "{text}");
         }
-        let upload = |prefix| json!({"step": {"name": "upload_image", "kwargs": {"dest_prefix": prefix}}});
-        assert!(refusal(json!({"chain": [upload("a"), upload("b"), upload("a")]})).contains("the dest_prefix 'a'"));
-        assert!(refusal(json!({"chain": [upload("media/x")]})).contains("'media' is reserved"));
         let nested = (0..definition::MAX_DEPTH).fold(step("detection"), |inner, _| json!({"chain": [inner]}));
         assert!(refusal(nested).contains("nested deeper than 16 levels"));
     }

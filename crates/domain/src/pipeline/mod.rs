@@ -27,10 +27,10 @@ pub use error::PipelineError;
 pub use findings::{Finding, Findings, FoundClasses, FoundObject, FoundSegment, ObjectSize};
 pub use merge::merge;
 pub use result::{
-    ModelUsed, PipelineResultV1, ResultClasses, ResultDetection, ResultSegment, Results, StepReport, Uploaded,
+    ModelUsed, PipelineResultV1, ResultClasses, ResultDetection, ResultSegment, Results, StepReport,
 };
 pub use setting::{Kind, Setting};
 pub use step::{
-    ClassificationSettings, DetectionSettings, FilterType, ImageSource, MatchMetric, MergeMethod, NoSettings,
-    SahiSettings, SegmentFilterSettings, SegmentationSettings, SpeciesSettings, Step, UploadSettings,
+    ClassificationSettings, DetectionSettings, FilterType, MatchMetric, MergeMethod, NoSettings,
+    SahiSettings, SegmentFilterSettings, SegmentationSettings, SpeciesSettings, Step,
 };

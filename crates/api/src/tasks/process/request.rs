@@ -39,9 +39,6 @@ pub struct ProcessRequest {
     #[schema(value_type = Object)]
     #[serde(default)]
     settings: Map<String, Value>,
-    /// Where to tell of the end, signed.
-    #[schema(max_length = 2000)]
-    callback_url: Option<String>,
 }
 
 /// What a pipeline found.
@@ -77,7 +74,6 @@ impl ProcessRequest {
             settings: self.settings.clone(),
             session_id: Some(self.session_id),
             image_id: Some(self.image_id),
-            callback_url: self.callback_url.clone(),
             model_profile: Default::default(),
             use_gpu: None,
         };
