@@ -88,8 +88,20 @@ impl MlService {
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let inner =
-            Inner { pool, blobs, results, signals, clock, settings, catalog, gate, pictures, preload_failures, under_way, jobs };
+        let inner = Inner {
+            pool,
+            blobs,
+            results,
+            signals,
+            clock,
+            settings,
+            catalog,
+            gate,
+            pictures,
+            preload_failures,
+            under_way,
+            jobs,
+        };
         Ok(Self(Arc::new(inner)))
     }
 

@@ -26,12 +26,12 @@ mod wire;
 mod work;
 
 pub use answer::{
-    Area, MAX_CROPS, ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest,
+    Area, InferAnswer, MAX_CROPS, ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest,
 };
 pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSignature, ValueKind};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};
 pub use supervisor::{
-    CacheInfo, CachedModel, CallContext, DeathCause, DeathCount, HeldPicture, ModelKey, ModelSource, RunnerInfo,
-    RunnerPool, SourceError,
+    CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, HeldPicture, Loaded, ModelKey,
+    ModelSource, RunnerInfo, RunnerPool, SourceError,
 };

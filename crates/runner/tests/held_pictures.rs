@@ -26,8 +26,9 @@ async fn detect(pool: &RunnerPool, name: &str, picture: &HeldPicture) -> Result<
 async fn a_held_picture_gives_the_same_without_being_decoded_again() {
     let pool = pool().await;
     let bytes = fixture("images/shapes_b.jpg");
-    let sent =
-        see(&pool, &key("a", Slot::Detect), Source::of(DETECTOR), VisionOptions::default(), bytes.clone()).await.unwrap();
+    let sent = see(&pool, &key("a", Slot::Detect), Source::of(DETECTOR), VisionOptions::default(), bytes.clone())
+        .await
+        .unwrap();
     let picture = hold(&pool, "a", bytes).await.unwrap();
     for _ in 0..3 {
         let held = detect(&pool, "a", &picture).await.unwrap();

@@ -111,7 +111,12 @@ pub const STEPS: [StepSpec; 8] = [
                 "What counts as overlap: intersection over the smaller area, or over the union.",
             ),
             setting("match_threshold", SHARE, Fallback::Json("0.5"), "How much overlap makes two boxes one."),
-            setting("class_agnostic", Kind::Flag, Fallback::Json("false"), "Boxes of different classes become one too."),
+            setting(
+                "class_agnostic",
+                Kind::Flag,
+                Fallback::Json("false"),
+                "Boxes of different classes become one too.",
+            ),
             setting("full_image", Kind::Flag, Fallback::Json("false"), "Looks at the picture as a whole as well."),
         ],
     },
@@ -233,6 +238,9 @@ mod tests {
         let schema = find("detection").unwrap().schema(ConfidenceDefaults::default());
         assert_eq!(schema["properties"]["max_detections"]["default"], 300);
         assert_eq!(schema["additionalProperties"], false);
-        assert_eq!(find("species_distributor").unwrap().schema(ConfidenceDefaults::default())["required"], json!(["species"]));
+        assert_eq!(
+            find("species_distributor").unwrap().schema(ConfidenceDefaults::default())["required"],
+            json!(["species"])
+        );
     }
 }

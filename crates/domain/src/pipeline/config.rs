@@ -69,7 +69,6 @@ impl PipelineConfig {
             use_gpu: wish.use_gpu,
         })
     }
-
 }
 
 fn parse(json: &RawValue) -> Result<Value, PipelineError> {
@@ -138,7 +137,8 @@ mod tests {
 
     #[test]
     fn kwargs_go_before_settings_and_settings_before_defaults() {
-        let one = json!({"chain": [{"step": {"name": "detection", "kwargs": {"iou_threshold": 0.1}}}, step("detection")]});
+        let one =
+            json!({"chain": [{"step": {"name": "detection", "kwargs": {"iou_threshold": 0.1}}}, step("detection")]});
         let config = check(one, json!({"iou_threshold": 0.2})).unwrap();
         let thresholds = config.pipeline_definition.steps().into_iter().map(|step| match step {
             Step::Detection(settings) => (settings.iou_threshold, settings.confidence_threshold),

@@ -55,9 +55,7 @@ impl Node {
         match self {
             Self::Step(step) => vec![step],
             Self::Chain(nodes) | Self::Group(nodes) => nodes.iter().flat_map(Self::steps).collect(),
-            Self::Chord { group, callback } => {
-                group.iter().chain(callback.as_deref()).flat_map(Self::steps).collect()
-            }
+            Self::Chord { group, callback } => group.iter().chain(callback.as_deref()).flat_map(Self::steps).collect(),
         }
     }
 
@@ -158,7 +156,8 @@ impl Parser<'_> {
         json: &'v Value,
         known: &[&str],
     ) -> Result<&'v Map<String, Value>, DefinitionError> {
-        let shape = || PipelineError::at(path, format!("must be an object with no other keys than {}", known.join(", ")));
+        let shape =
+            || PipelineError::at(path, format!("must be an object with no other keys than {}", known.join(", ")));
         let fields = json.as_object().ok_or_else(shape)?;
         if fields.keys().all(|key| known.contains(&key.as_str())) { Ok(fields) } else { Err(shape().into()) }
     }

@@ -73,8 +73,7 @@ mod tests {
     /// A mask of 10 x 10 pixels whose columns `from..to` are set.
     fn columns(segment_idx: u32, from: u32, to: u32) -> FoundSegment {
         let mut found = FoundSegment { segment_idx, segment: segment("leaf", 0) };
-        found.segment.mask_rle =
-            MaskRle { size: [10, 10], counts: vec![from * 10, (to - from) * 10, (10 - to) * 10] };
+        found.segment.mask_rle = MaskRle { size: [10, 10], counts: vec![from * 10, (to - from) * 10, (10 - to) * 10] };
         found
     }
 

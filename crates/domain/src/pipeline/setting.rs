@@ -123,9 +123,9 @@ impl Kind {
                 let (least, most) = (IMAGE_SIZE_PX.start(), IMAGE_SIZE_PX.end());
                 format!("a number of pixels from {least} to {most}, or a list of height and width")
             }
-            Self::Prefix => format!(
-                "names of a-z, A-Z, 0-9, '-', '_' and '.' joined by '/', at most {MAX_PREFIX_CHARS} characters"
-            ),
+            Self::Prefix => {
+                format!("names of a-z, A-Z, 0-9, '-', '_' and '.' joined by '/', at most {MAX_PREFIX_CHARS} characters")
+            }
         }
     }
 

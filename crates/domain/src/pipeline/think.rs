@@ -23,7 +23,9 @@ pub fn filter_segments(findings: &mut Findings, settings: &SegmentFilterSettings
                 *best = (area, number);
             }
         }
-        findings.segments.retain(|found| largest.get(&found.segment.label).is_some_and(|best| best.1 == found.segment_idx));
+        findings
+            .segments
+            .retain(|found| largest.get(&found.segment.label).is_some_and(|best| best.1 == found.segment_idx));
     }
     findings.results.insert("segments_kept".to_owned(), json!(findings.segments.len()));
 }

@@ -137,11 +137,7 @@ impl Run<'_> {
         Ok(answer)
     }
 
-    fn objects(
-        &self,
-        answer: VisionAnswer,
-        home_of: impl Fn(u32) -> Option<u32>,
-    ) -> Result<Vec<FoundObject>, MlError> {
+    fn objects(&self, answer: VisionAnswer, home_of: impl Fn(u32) -> Option<u32>) -> Result<Vec<FoundObject>, MlError> {
         let VisionAnswer { output, crop_of, .. } = answer;
         let object = |(index, finding)| FoundObject {
             key: self.log.key(),

@@ -72,11 +72,8 @@ impl Run<'_> {
             let log = self.log.inner();
             (log.steps.clone(), log.timings)
         };
-        let models: Vec<_> = self
-            .models
-            .iter()
-            .map(|(&slot, model)| ModelUsed { slot, sha256: model.sha256().to_owned() })
-            .collect();
+        let models: Vec<_> =
+            self.models.iter().map(|(&slot, model)| ModelUsed { slot, sha256: model.sha256().to_owned() }).collect();
         let first = config.pipeline_definition.steps().into_iter().find_map(|step| step.slot());
         let model_sha256 = models.iter().find(|model| Some(model.slot) == first).map(|model| model.sha256.clone());
         let result = PipelineResultV1 {

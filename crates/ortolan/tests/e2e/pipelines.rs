@@ -115,7 +115,10 @@ async fn boxes_found_in_segments_lie_in_the_whole_picture_and_name_their_segment
         assert_eq!(home["class_name"], class);
         let edge = |at: usize| number(&home["bbox"][at]);
         let (x, y) = (number(&object["center_x_px"]), number(&object["center_y_px"]));
-        assert!(x >= edge(0) - 1.0 && x <= edge(2) + 1.0 && y >= edge(1) - 1.0 && y <= edge(3) + 1.0, "{object} {home}");
+        assert!(
+            x >= edge(0) - 1.0 && x <= edge(2) + 1.0 && y >= edge(1) - 1.0 && y <= edge(3) + 1.0,
+            "{object} {home}"
+        );
     }
     let counted: u64 = result["results"]["detections_by_segment"]
         .as_object()
@@ -187,7 +190,8 @@ async fn a_step_that_fails_fails_the_task_and_names_itself() {
     let server = server().await;
     let tenant = tenant(&server).await;
     let media = upload(&tenant, "shapes_a.png").await;
-    let chain = json!([{"group": [step("detection", json!({"classes": ["unicorn"]})), step("segmentation", json!({}))]}]);
+    let chain =
+        json!([{"group": [step("detection", json!({"classes": ["unicorn"]})), step("segmentation", json!({}))]}]);
     let refused = tenant.post("/tasks/process", request(&media, chain)).await.unwrap().expect(422).unwrap();
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains("step detection") && detail.contains("unicorn"), "{refused}");

@@ -85,7 +85,8 @@ impl RunnerPool {
         // The runner may have been replaced since; then the new one decodes the picture for this call.
         let again = match &picture.media {
             Some(media) if !Arc::ptr_eq(&model.lease, &picture.place.lease) => {
-                let again = CallContext { cancel: context.cancel.clone(), deadline: context.deadline, ..Default::default() };
+                let again =
+                    CallContext { cancel: context.cancel.clone(), deadline: context.deadline, ..Default::default() };
                 Some(self.hold_in(Arc::clone(&model.lease), media.clone(), again).await?)
             }
             _ => None,
@@ -111,7 +112,8 @@ impl RunnerPool {
         call.json = Some(json(&EncodeRequest { picture: picture.place.number, longest_edge_px, quality })?);
         let parts = file.lease.host().call(call, context).await?;
         let (head, first) = encoded(&parts).ok_or_else(malformed)?;
-        let size = usize::try_from(head.size_bytes).ok().filter(|size| *size <= MAX_FILE_BYTES).ok_or_else(malformed)?;
+        let size =
+            usize::try_from(head.size_bytes).ok().filter(|size| *size <= MAX_FILE_BYTES).ok_or_else(malformed)?;
         let mut bytes = BytesMut::from(first);
         while bytes.len() < size {
             let context = CallContext { cancel: cancel.clone(), deadline, ..CallContext::default() };

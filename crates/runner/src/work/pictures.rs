@@ -55,7 +55,8 @@ impl Pictures {
         let image = self.get(request.picture)?;
         let smaller = request.longest_edge_px.and_then(|edge| shrink(&image, edge));
         let file = encode_jpeg(smaller.as_ref().unwrap_or(&image), request.quality).map_err(|error| {
-            let status = if matches!(error, EncodeError::TooLarge { .. }) { Status::TooLarge } else { Status::RunFailed };
+            let status =
+                if matches!(error, EncodeError::TooLarge { .. }) { Status::TooLarge } else { Status::RunFailed };
             Failure::new(status, error.to_string())
         })?;
         let head = serde_json::to_vec(&EncodedHead { size_bytes: file.len() as u64 })

@@ -20,8 +20,9 @@ pub async fn resolve(state: &ApiState, tenant: &Tenant, url: &str) -> Result<Tas
 }
 
 async fn of_media(state: &ApiState, tenant: &Tenant, id: &str) -> Result<TaskInput, ApiError> {
-    let id: MediaId =
-        id.parse().map_err(|_| FieldError::new("image_url", format!("must be {MEDIA} and the UUID of a media object")))?;
+    let id: MediaId = id
+        .parse()
+        .map_err(|_| FieldError::new("image_url", format!("must be {MEDIA} and the UUID of a media object")))?;
     let media = state.stores.media.media(tenant.id, id).await?;
     let media = media.ok_or_else(|| ApiError::not_found(&format!("media object: image_url {MEDIA}{id}")))?;
     if media.facts.kind != MediaKind::Image {
