@@ -162,6 +162,8 @@ pub enum TaskType {
     Segmentation,
     /// Classes of a picture.
     Classification,
+    /// Boxes around objects in a large picture, looked at tile by tile.
+    SahiDetection,
     /// Several steps over one picture.
     Pipeline,
     /// Goes the whole way and does nothing, for benches and health.
@@ -170,8 +172,14 @@ pub enum TaskType {
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 5] =
-        [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::Pipeline, Self::Noop];
+    pub const ALL: [Self; 6] = [
+        Self::ObjectDetection,
+        Self::Segmentation,
+        Self::Classification,
+        Self::SahiDetection,
+        Self::Pipeline,
+        Self::Noop,
+    ];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -179,6 +187,7 @@ impl TaskType {
             Self::ObjectDetection => "object_detection",
             Self::Segmentation => "segmentation",
             Self::Classification => "classification",
+            Self::SahiDetection => "sahi_detection",
             Self::Pipeline => "pipeline",
             Self::Noop => "noop",
         }
@@ -192,7 +201,7 @@ impl TaskType {
     /// The tenant's model slot that the task runs, if it runs one; a pipeline's steps say it each for itself.
     pub const fn slot(self) -> Option<Slot> {
         match self {
-            Self::ObjectDetection => Some(Slot::Detect),
+            Self::ObjectDetection | Self::SahiDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
             Self::Pipeline | Self::Noop => None,

@@ -21,6 +21,7 @@ mod observe;
 mod picture;
 mod pipeline;
 mod preload;
+mod progress;
 mod service;
 
 pub use gate::{FairGate, GateFacts, Permit};

@@ -29,6 +29,7 @@ impl MlService {
         &self,
         job: &MlJob,
         config: &ImageConfig,
+        area: Area,
         cancel: &CancellationToken,
     ) -> Result<Produced, MlError> {
         let slot =
@@ -40,8 +41,9 @@ impl MlService {
         let wait_ms = waited.as_secs_f64() * 1e3;
         let context = CallContext::cancelled_by(cancel.clone())
             .with_deadline(self.0.instant(job.deadline_at))
-            .with_permit(permit);
-        let request = VisionRequest { slot, options: convert::options(config), area: Area::Whole };
+            .with_permit(permit)
+            .with_progress(self.progress_of(job.attempt));
+        let request = VisionRequest { slot, options: convert::options(config), area };
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
         let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;

@@ -107,7 +107,7 @@ async fn tiled_detection_equals_the_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_on_a_border_of_tiles_is_found_once_and_progress_is_told() {
+async fn how_far_a_call_is_is_told_on_the_way() {
     let pool = pool().await;
     let source = Source::of("models/shapes_det_dyn.onnx");
     let (progress, mut heard) = watch::channel(0.0);

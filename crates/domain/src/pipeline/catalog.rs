@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::setting::{Fallback, Kind, Setting};
-use crate::config::{ConfidenceDefaults, MAX_CLASSES, MAX_DETECTIONS};
+use crate::config::{ConfidenceDefaults, MAX_CLASSES, MAX_DETECTIONS, MAX_OVERLAP_RATIO, SLICE_PX};
 use crate::slot::Slot;
 
 /// A step as the table knows it.
@@ -54,7 +54,7 @@ const IMAGE_SIZE: Setting = setting(
     Fallback::None,
     "Input size of a model that leaves it open; the file's own when left out.",
 );
-const TILE: Kind = Kind::Integer(64, 4096);
+const TILE: Kind = Kind::Integer(*SLICE_PX.start() as u64, *SLICE_PX.end() as u64);
 
 /// All steps.
 pub const STEPS: [StepSpec; 8] = [
@@ -89,12 +89,20 @@ pub const STEPS: [StepSpec; 8] = [
         slot: Some(Slot::Detect),
         settings: &[
             confidence(Fallback::DetectConfidence),
+            IOU,
             CLASSES,
+            setting(
+                "max_detections",
+                Kind::Integer(1, MAX_DETECTIONS as u64),
+                Fallback::Json("3000"),
+                "At most this many after merging.",
+            ),
+            IMAGE_SIZE,
             setting("sahi_slice_height", TILE, Fallback::Json("512"), "Height of a tile in pixels."),
             setting("sahi_slice_width", TILE, Fallback::Json("512"), "Width of a tile in pixels."),
             setting(
                 "sahi_overlap_ratio",
-                Kind::Number(0.0, 0.9),
+                Kind::Number(0.0, MAX_OVERLAP_RATIO),
                 Fallback::Json("0.25"),
                 "The share of a tile that it has in common with the next one.",
             ),

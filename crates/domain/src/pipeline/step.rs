@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ClassRef, ImageSize};
+use crate::config::{ClassRef, ImageSize, MatchMetric, Merge, ModelProfileName, SahiConfig};
 use crate::slot::Slot;
 
 /// A step of a pipeline, every setting written out.
@@ -75,31 +75,6 @@ pub struct SegmentationSettings {
     pub image_size: Option<ImageSize>,
 }
 
-/// How boxes of neighbouring tiles become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MergeMethod {
-    /// Greedy merging.
-    #[serde(rename = "GREEDYNMM")]
-    GreedyNmm,
-    /// Merging.
-    #[serde(rename = "NMM")]
-    Nmm,
-    /// The best one stays.
-    #[serde(rename = "NMS")]
-    Nms,
-}
-
-/// What counts as overlap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum MatchMetric {
-    /// Intersection over the smaller area.
-    #[serde(rename = "IOS")]
-    Ios,
-    /// Intersection over union.
-    #[serde(rename = "IOU")]
-    Iou,
-}
-
 /// Settings of `sahi_detection`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +84,13 @@ pub struct SahiSettings {
     /// Only these classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<ClassRef>>,
+    /// Within a tile a box goes when it overlaps a better one by more than this, 0 to 1.
+    pub iou_threshold: f32,
+    /// At most this many after merging.
+    pub max_detections: u32,
+    /// Input size of a dynamic model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
     /// Height of a tile in pixels.
     pub sahi_slice_height: u32,
     /// Width of a tile in pixels.
@@ -116,7 +98,7 @@ pub struct SahiSettings {
     /// The share of a tile that it has in common with the next one.
     pub sahi_overlap_ratio: f64,
     /// How boxes of neighbouring tiles become one.
-    pub postprocess: MergeMethod,
+    pub postprocess: Merge,
     /// What counts as overlap.
     pub match_metric: MatchMetric,
     /// How much overlap makes two boxes one, 0 to 1.
@@ -162,6 +144,28 @@ pub struct SegmentFilterSettings {
 pub struct SpeciesSettings {
     /// The species, in the order in which they are given out.
     pub species: Vec<String>,
+}
+
+impl From<&SahiSettings> for SahiConfig {
+    fn from(settings: &SahiSettings) -> Self {
+        Self {
+            confidence_threshold: Some(settings.confidence_threshold),
+            iou_threshold: settings.iou_threshold,
+            classes: settings.classes.clone(),
+            max_detections: settings.max_detections,
+            class_agnostic: settings.class_agnostic,
+            image_size: settings.image_size,
+            slice_height: settings.sahi_slice_height,
+            slice_width: settings.sahi_slice_width,
+            overlap_ratio: settings.sahi_overlap_ratio,
+            postprocess: settings.postprocess,
+            match_metric: settings.match_metric,
+            match_threshold: settings.match_threshold,
+            full_image: settings.full_image,
+            model_profile: ModelProfileName::default(),
+            use_gpu: None,
+        }
+    }
 }
 
 impl Step {

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use ortolan_domain::config::{ClassRef, ImageSize};
+use ortolan_domain::config::{ClassRef, ImageSize, SahiConfig};
 use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::pipeline::{
-    ClassificationSettings, DetectionSettings, Findings, FoundClasses, FoundObject, FoundSegment, MatchMetric,
-    MergeMethod, SahiSettings, SegmentationSettings, overlap,
+    ClassificationSettings, DetectionSettings, Findings, FoundClasses, FoundObject, FoundSegment, SahiSettings,
+    SegmentationSettings, overlap,
 };
 use ortolan_domain::{ErrorCode, Slot};
 use ortolan_runner::{Area, CallContext, MAX_CROPS, VisionAnswer, VisionRequest};
-use ortolan_vision::{Merge, PixelRegion, TilingOptions, VisionOptions};
+use ortolan_vision::{PixelRegion, VisionOptions};
 
 use super::{Run, convert};
 
@@ -72,25 +72,8 @@ impl Run<'_> {
 
     /// Finds objects tile by tile.
     pub(super) async fn detect_in_tiles(&self, settings: &SahiSettings, found: &mut Findings) -> Result<(), MlError> {
-        let options = options(settings.confidence_threshold, settings.classes.as_deref(), None);
-        let tiling = TilingOptions {
-            slice_height: settings.sahi_slice_height,
-            slice_width: settings.sahi_slice_width,
-            overlap_ratio: settings.sahi_overlap_ratio,
-            postprocess: match settings.postprocess {
-                MergeMethod::GreedyNmm => Merge::GreedyNmm,
-                MergeMethod::Nmm => Merge::Nmm,
-                MergeMethod::Nms => Merge::Nms,
-            },
-            match_metric: match settings.match_metric {
-                MatchMetric::Ios => ortolan_vision::MatchMetric::Ios,
-                MatchMetric::Iou => ortolan_vision::MatchMetric::Iou,
-            },
-            match_threshold: settings.match_threshold,
-            class_agnostic: settings.class_agnostic,
-            full_image: settings.full_image,
-            ..TilingOptions::default()
-        };
+        let config = SahiConfig::from(settings);
+        let (options, tiling) = (crate::convert::options(&config.of_tile()), crate::convert::tiling(&config));
         let answer = self.look(Slot::Detect, options, Area::Tiles(tiling)).await?;
         found.add_objects(self.objects(answer, |_| None)?);
         Ok(())

@@ -11,6 +11,7 @@ mod main_job;
 mod pipelines;
 mod restart;
 mod tenants;
+mod tiled;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

@@ -95,9 +95,9 @@ impl<'a> Matches<'a> {
                 groups.push((index, Vec::new()));
                 groups.len() - 1
             });
-            for other in 0..self.boxes.len() {
-                if group_of[other].is_none() && self.is_not_better(other, index) && self.matches(index, other) {
-                    group_of[other] = Some(group);
+            for (other, group_of) in group_of.iter_mut().enumerate() {
+                if group_of.is_none() && self.is_not_better(other, index) && self.matches(index, other) {
+                    *group_of = Some(group);
                     groups[group].1.push(other);
                 }
             }
