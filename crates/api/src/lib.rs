@@ -12,6 +12,7 @@
 #![allow(unused_qualifications)]
 
 pub mod auth;
+mod cache;
 mod error;
 mod extract;
 mod health;
@@ -25,6 +26,9 @@ mod openapi;
 mod page;
 mod pages;
 mod pipelines;
+mod predict;
+mod predictions;
+mod rates;
 mod reconcile;
 mod router;
 mod settings;
@@ -33,7 +37,9 @@ mod state;
 mod tasks;
 mod tenants;
 mod upload;
+mod v2;
 
+pub use rates::Rates;
 pub use reconcile::{Reconcile, ReconcileStats};
 pub use router::{openapi_json, router};
 pub use settings::ApiSettings;

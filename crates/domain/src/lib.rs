@@ -19,6 +19,7 @@ pub mod job;
 pub mod media;
 pub mod model;
 pub mod pipeline;
+pub mod prediction;
 pub mod route;
 pub mod slot;
 pub mod task;
