@@ -25,6 +25,7 @@ mod model_cache;
 mod openapi;
 mod page;
 mod pages;
+mod pipelines;
 mod predict;
 mod predictions;
 mod rates;

@@ -10,7 +10,8 @@ use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
-    cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+    cache, health, keys, me, media, model_cache, openapi, pages, pipelines, predict, predictions, slots, tasks,
+    tenants, v2,
 };
 
 /// Where the endpoints lie.
@@ -44,6 +45,7 @@ pub fn openapi_json() -> bytes::Bytes {
 fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
+        pipelines::routes(),
         media::routes(),
         slots::routes(),
         model_cache::routes(),

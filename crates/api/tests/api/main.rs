@@ -9,6 +9,7 @@ mod keys;
 mod media;
 mod openapi;
 mod predictions;
+mod process;
 mod protocol;
 mod rates;
 mod slots;
