@@ -13,7 +13,6 @@ use super::{Config, Database, Environment, MaskedUrl, Profile, StorageKind};
 const NOT_USED_YET: &[&str] = &[
     "cache",
     "callback",
-    "limits.max_image_px",
     "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
