@@ -79,7 +79,7 @@ mod tests {
     const BOX: &str = r#"{"x": 1.0, "y": 2, "width": 3, "height": 0}"#;
 
     fn read(payload: &str) -> Option<Finding> {
-        Finding::read(&serde_json::from_str::<Value>(&payload.replace("BOX", BOX)).unwrap())
+        Finding::read(serde_json::from_str::<Value>(&payload.replace("BOX", BOX)).unwrap())
     }
 
     #[test]
