@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
-use crate::{health, keys, me, media, model_cache, openapi, pages, slots, tasks, tenants};
+use crate::{health, keys, me, media, model_cache, models, openapi, pages, quarantine, slots, tasks, tenants};
 
 /// Where the endpoints lie.
 const BASE: &str = "/api/v1";
@@ -42,7 +42,9 @@ fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
         media::routes(),
+        models::routes(),
         slots::routes(),
+        quarantine::routes(),
         model_cache::routes(),
         tenants::routes(),
         keys::routes(),

@@ -7,7 +7,7 @@ use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::{Clock, Timestamp};
 use ortolan_ml_client::Inference;
-use ortolan_results::Signals;
+use ortolan_results::{Cache, Signals};
 use ortolan_store::Stores;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +25,8 @@ pub struct ApiParts {
     pub dispatcher: Arc<Dispatcher>,
     /// Signals to and from other processes.
     pub signals: Signals,
+    /// Values that may be forgotten at any time.
+    pub cache: Cache,
     /// Media objects and models.
     pub blobs: Blobs,
     /// The ML service.

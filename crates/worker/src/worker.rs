@@ -7,7 +7,7 @@ use ortolan_domain::task::TaskError;
 use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
 use ortolan_results::{ResultStore, Signals};
-use ortolan_store::{Failure, Fate, TaskStore};
+use ortolan_store::{Failure, Fate, QuarantineStore, TaskStore};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -21,6 +21,8 @@ pub struct WorkerParts {
     pub id: String,
     /// The truth.
     pub tasks: Arc<dyn TaskStore>,
+    /// Models and inputs that crash.
+    pub quarantine: Arc<dyn QuarantineStore>,
     /// The queues.
     pub queues: Queues,
     /// Where results come from.

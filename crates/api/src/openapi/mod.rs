@@ -27,6 +27,8 @@ pub(crate) use refusals::{answers, refusals};
     tags(
         (name = "tasks", description = "Durable units of work and what they found."),
         (name = "media", description = "Uploaded pictures, sounds and videos."),
+        (name = "models", description = "The registry: versions of models and their files."),
+        (name = "quarantine", description = "Models and inputs that are not run together again."),
         (name = "slots", description = "A tenant's models by purpose."),
         (name = "model cache", description = "Models that are loaded."),
         (name = "tenants", description = "Customers and their keys."),

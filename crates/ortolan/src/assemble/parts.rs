@@ -12,7 +12,7 @@ use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts};
-use ortolan_results::{Redis, ResultStore, Signals};
+use ortolan_results::{Cache, Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit, StorageKind};
 use ortolan_service::health::{self, HealthRegistry, Importance};
@@ -36,6 +36,8 @@ pub struct Ports {
     pub signals: Signals,
     /// Results of inference.
     pub results: ResultStore,
+    /// Values that may be forgotten at any time.
+    pub cache: Cache,
     /// Media and models.
     pub blobs: Blobs,
 }
@@ -54,7 +56,8 @@ impl Ports {
         let clock = SystemClock::shared();
         let (queues, signals, results) =
             (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = Cache::in_process(clock.clone());
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// Ports that all processes on one Redis share.
@@ -63,7 +66,11 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = match config.redis.enabled {
+            true => Cache::redis(&redis, clock.clone()),
+            false => Cache::in_process(clock.clone()),
+        };
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// The ML service, its preloaded models loaded.
@@ -100,6 +107,7 @@ impl Truth {
         Worker::new(WorkerParts {
             id: format!("{}-{}-{}", host.trim(), std::process::id(), ports.clock.now().as_micros()),
             tasks: self.stores.tasks.clone(),
+            quarantine: self.stores.quarantine.clone(),
             queues: ports.queues.clone(),
             results: ports.results.clone(),
             signals: ports.signals.clone(),
@@ -137,6 +145,7 @@ impl Truth {
             stores: self.stores.clone(),
             dispatcher: self.dispatcher.clone(),
             signals: ports.signals.clone(),
+            cache: ports.cache.clone(),
             blobs: ports.blobs.clone(),
             inference,
             reconcile: Arc::new(ByHand(reconciler.clone())),

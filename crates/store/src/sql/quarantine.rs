@@ -1,6 +1,6 @@
 //! Pairs of a model's file and an input that crashed.
 
-use ortolan_domain::{TenantId, Timestamp};
+use ortolan_domain::{Slot, TenantId, Timestamp};
 use sqlx::types::Uuid;
 
 use super::binder::{Binder, execute, fetch, fetch_optional};
@@ -45,6 +45,39 @@ pub(super) async fn record(
 ) -> Result<CrashRecord, StoreError> {
     let values = of(tenant, &pair).with(Uuid::now_v7()).with(model).with(now.as_micros());
     fetch_optional(connection, RECORD, values).await?.as_ref().map_or(Err(StoreError::NoParent), read)
+}
+
+/// Counts a crash of an input with what the slot is recorded to hold.
+pub(super) async fn record_in_slot(
+    connection: &mut Connection,
+    tenant: TenantId,
+    slot: Slot,
+    input_hash: String,
+    now: Timestamp,
+) -> Result<Option<CrashRecord>, StoreError> {
+    let values = Binder::default().with(tenant.as_uuid()).with(slot.as_str());
+    let Some(row) = fetch_optional(connection, HELD, values).await? else { return Ok(None) };
+    let model_sha256 = Reader::new("slots", &row).get()?;
+    record(connection, tenant, CrashPair { model_sha256, input_hash }, slot.to_string(), now).await.map(Some)
+}
+
+const HELD: &str = "SELECT sha256 FROM slots WHERE tenant_id = $1 AND slot = $2";
+
+const FIND_IN_SLOT: &str = "SELECT model_crashes.id, model_crashes.model_sha256, model_crashes.input_hash, \
+     model_crashes.model, model_crashes.crashes, model_crashes.first_at, model_crashes.last_at
+     FROM slots JOIN model_crashes
+        ON model_crashes.tenant_id = slots.tenant_id AND model_crashes.model_sha256 = slots.sha256
+     WHERE slots.tenant_id = $1 AND model_crashes.crashes >= $2 AND slots.slot = $3 AND model_crashes.input_hash = $4";
+
+/// The record of an input with what the slot is recorded to hold, if that pair is in quarantine.
+pub(super) async fn find_in_slot(
+    connection: &mut Connection,
+    tenant: TenantId,
+    slot: Slot,
+    input_hash: &str,
+) -> Result<Option<CrashRecord>, StoreError> {
+    let values = of_tenant(tenant).with(slot.as_str()).with(input_hash.to_owned());
+    fetch_optional(connection, FIND_IN_SLOT, values).await?.as_ref().map(read).transpose()
 }
 
 fn of(tenant: TenantId, pair: &CrashPair) -> Binder {

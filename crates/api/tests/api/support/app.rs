@@ -13,7 +13,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::{KeyId, ManualClock, RunId, Scope, Task, TaskId, TenantId, Timestamp};
 use ortolan_queue::Queues;
-use ortolan_results::{Signals, TaskSignal};
+use ortolan_results::{Cache, Signals, TaskSignal};
 use ortolan_store::{
     Claim, Completion, DispatchLimits, Failure, Fate, Fence, NewKey, SqliteSettings, Stores, TaskChange, TaskObserver,
 };
@@ -40,6 +40,7 @@ pub struct Wired {
     pub stores: Stores,
     pub signals: Signals,
     pub dispatcher: Arc<Dispatcher>,
+    pub cache: Cache,
     pub blobs: Blobs,
 }
 
@@ -90,7 +91,8 @@ impl TestApp {
         let dispatcher = Arc::new(Dispatcher::new(stores.tasks.clone(), Queues::in_memory(), clock.clone(), limits));
         let _ = announce.1.set(dispatcher.clone());
         let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
-        let wired = Wired { stores, signals, dispatcher, blobs };
+        let cache = Cache::in_process(clock.clone());
+        let wired = Wired { stores, signals, dispatcher, cache, blobs };
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
         change(&mut settings);
         let (ml, stop) = (RecordingMl::new(wired.blobs.clone()), CancellationToken::new());
@@ -172,6 +174,7 @@ impl Wired {
             stores: self.stores.clone(),
             dispatcher: self.dispatcher.clone(),
             signals: self.signals.clone(),
+            cache: self.cache.clone(),
             blobs: self.blobs.clone(),
             inference: ml.clone(),
             reconcile: Arc::new(CountedReconcile),
