@@ -64,7 +64,8 @@ pub trait QuarantineStore: Send + Sync {
         now: Timestamp,
     ) -> Result<CrashRecord, StoreError>;
 
-    /// Counts a crash of an input with what the slot is recorded to hold; `None` when nothing is recorded of it.
+    /// Counts a crash of an input with what the slot is recorded to hold; `None` when nothing is recorded of it. Runs of one
+    /// pair that a single death of their process ended count once.
     async fn record_slot_crash(
         &self,
         tenant: TenantId,

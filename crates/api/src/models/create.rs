@@ -63,8 +63,13 @@ pub async fn create_model(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<ModelView>), ApiError> {
     let model = new_model(&state, &tenant, wish)?;
     let metadata = serde_json::to_string(&model.metadata).map_err(|error| ApiError::internal(&error))?;
-    let request =
-        ["POST /models", model.name.as_str(), model.version.as_str(), model.description.as_deref().unwrap_or_default(), &metadata];
+    let request = [
+        "POST /models",
+        model.name.as_str(),
+        model.version.as_str(),
+        model.description.as_deref().unwrap_or_default(),
+        &metadata,
+    ];
     let promise = idempotency.promise(&state, &request);
     let outcome = state.stores.models.create_model(&model, promise).await.map_err(|error| refuse_taken(error, &model));
     let model = match outcome? {

@@ -50,11 +50,8 @@ pub async fn promote_model(
     }
     let staged = copy(&state, &tenant, &model).await?;
     let source = SlotSource { model_id: model.id, name: model.name, version: model.version };
-    let file = SlotFile {
-        sha256: staged.stored.sha256.clone(),
-        size_bytes: staged.stored.size_bytes,
-        source: Some(source),
-    };
+    let file =
+        SlotFile { sha256: staged.stored.sha256.clone(), size_bytes: staged.stored.size_bytes, source: Some(source) };
     let change = SlotChange { slot, action: SlotAction::Promote, file, actor: caller.name().to_owned() };
     Ok(Json(check_and_install(&state, &tenant, staged, change).await?.into()))
 }

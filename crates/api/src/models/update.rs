@@ -94,12 +94,7 @@ fn archived(word: &str, before: &Model) -> Result<bool, ApiError> {
     }
 }
 
-async fn apply(
-    state: &ApiState,
-    tenant: &Tenant,
-    before: &Model,
-    changes: ModelChanges,
-) -> Result<Model, ApiError> {
+async fn apply(state: &ApiState, tenant: &Tenant, before: &Model, changes: ModelChanges) -> Result<Model, ApiError> {
     let name = changes.name.clone().unwrap_or_else(|| before.name.clone());
     let version = changes.version.clone().unwrap_or_else(|| before.version.clone());
     match state.stores.models.update_model(tenant.id, before.id, changes, state.now()).await {

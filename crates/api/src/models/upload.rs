@@ -85,7 +85,8 @@ pub async fn upload_model(
     }
     let (parts, body) = request.into_parts();
     let form = Form::read(&parts.headers, body, state.settings())?;
-    let form = form.map_err(|_| ApiError::new(ErrorCode::UnsupportedMedia, "the file must come as a form, part 'file'"))?;
+    let form =
+        form.map_err(|_| ApiError::new(ErrorCode::UnsupportedMedia, "the file must come as a form, part 'file'"))?;
     let staged = receive(&state, &tenant, form).await?;
     // A client that leaves now must not leave a version that names a file it has not.
     let stored = tokio::spawn(store(state, tenant, model, staged)).await;

@@ -90,7 +90,8 @@ async fn begin(state: &ApiState, tenant: &Tenant, id: ModelId) -> Result<Model, 
             Err(ApiError::parameter("file", "the model has no file yet; upload it first"))
         }
         ModelMoved::Refused(model) => {
-            let detail = format!("a {} model cannot be validated; only an uploaded one or one in error can", model.status);
+            let detail =
+                format!("a {} model cannot be validated; only an uploaded one or one in error can", model.status);
             Err(ApiError::new(ErrorCode::WrongState, detail))
         }
     }

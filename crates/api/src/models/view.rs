@@ -129,9 +129,7 @@ impl ModelView {
 }
 
 /// Inputs, outputs and the rest of what a validation found.
-pub fn described(
-    facts: Option<Box<ModelFacts>>,
-) -> (Option<Vec<PortView>>, Option<Vec<PortView>>, Option<FactsView>) {
+pub fn described(facts: Option<Box<ModelFacts>>) -> (Option<Vec<PortView>>, Option<Vec<PortView>>, Option<FactsView>) {
     let Some(facts) = facts else { return (None, None, None) };
     let ports = |ports: &[PortFacts]| ports.iter().cloned().map(PortView::from).collect();
     (Some(ports(&facts.inputs)), Some(ports(&facts.outputs)), Some((*facts).into()))

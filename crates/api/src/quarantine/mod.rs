@@ -13,7 +13,5 @@ use crate::state::ApiState;
 
 /// The routes of the quarantine.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new()
-        .routes(routes!(list::list_quarantine, lift::lift_all))
-        .routes(routes!(lift::lift_one))
+    OpenApiRouter::new().routes(routes!(list::list_quarantine, lift::lift_all)).routes(routes!(lift::lift_one))
 }

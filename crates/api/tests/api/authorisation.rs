@@ -191,7 +191,9 @@ async fn with_the_scope_the_call_goes_through() {
         let world = World::new().await;
         let tenant_id = world.tenant_id().await;
         let client = match (other, *scope) {
-            (Other::Operator, _) if path.starts_with("/quarantine") => world.app.operator().with("x-tenant-id", &tenant_id),
+            (Other::Operator, _) if path.starts_with("/quarantine") => {
+                world.app.operator().with("x-tenant-id", &tenant_id)
+            }
             (Other::Operator, _) => world.app.operator(),
             (_, "any") => world.app.key(&tenant_id, &["read"]).await,
             (_, scope) => world.app.key(&tenant_id, &[scope]).await,

@@ -115,14 +115,20 @@ async fn a_good_file_makes_the_version_ready() {
     let id = register(&tenant, "net", "1.0.0").await;
     upload(&tenant, &id, MODEL).await.is(200);
     let verdict = validate(&tenant, &id).await.is(200).json;
-    assert_eq!((&verdict["valid"], &verdict["status"], &verdict["error_message"]), (&json!(true), &json!("ready"), &Value::Null));
+    assert_eq!(
+        (&verdict["valid"], &verdict["status"], &verdict["error_message"]),
+        (&json!(true), &json!("ready"), &Value::Null)
+    );
     let input = json!([{ "name": "x", "kind": "tensor", "dtype": "FP32", "shape": [null, 3] }]);
     let output = json!([{ "name": "x", "kind": "sequence", "dtype": "UNKNOWN", "shape": [] }]);
     assert_eq!((&verdict["input_schema"], &verdict["output_schema"]), (&input, &output));
     let metadata = &verdict["metadata"];
     assert_eq!((&metadata["opset_version"], &metadata["ir_version"]), (&json!(17), &json!(8)));
     assert_eq!((&metadata["producer_name"], &metadata["producer_version"]), (&json!("exporter"), &json!("2.1")));
-    assert_eq!((&metadata["providers"], &metadata["memory_bytes"]), (&json!(["CPUExecutionProvider"]), &json!(1_000_000)));
+    assert_eq!(
+        (&metadata["providers"], &metadata["memory_bytes"]),
+        (&json!(["CPUExecutionProvider"]), &json!(1_000_000))
+    );
     let shown = tenant.get(&format!("/models/{id}")).await.is(200).json;
     assert_eq!((&shown["status"], &shown["input_schema"], &shown["metadata"]), (&json!("ready"), &input, metadata));
     assert!(app.ml.asked().contains(&"check None".to_owned()));

@@ -46,7 +46,8 @@ async fn a_version_is_registered_shown_changed_and_deleted() {
     assert_eq!(tenant.get(&format!("/models/{id}")).await.is(200).json, right);
 
     let path = format!("/models/{id}");
-    let changed = tenant.patch(&path, json!({ "name": "crates", "version": "1.1.0", "model_metadata": {} })).await.is(200);
+    let changed =
+        tenant.patch(&path, json!({ "name": "crates", "version": "1.1.0", "model_metadata": {} })).await.is(200);
     assert_eq!((&changed.json["name"], &changed.json["version"]), (&json!("crates"), &json!("1.1.0")));
     assert_eq!((&changed.json["model_metadata"], &changed.json["description"]), (&json!({}), &json!("finds boxes")));
     assert_eq!(tenant.delete(&path).await.status, 204);
@@ -113,7 +114,10 @@ async fn versions_sort_as_versions_do() {
     let found = tenant.get("/models/by-name/my%20net/versions").await.is(200).json;
     let right = ["2.0.0", "1.10.0", "1.9.0", "1.0.0", "1.0.0-rc.10", "1.0.0-rc.2", "1.0.0-beta", "latest"];
     assert_eq!(versions(&found), right);
-    assert_eq!((&found["name"], &found["total"], &found["latest_version"]), (&json!("my net"), &json!(8), &json!("2.0.0")));
+    assert_eq!(
+        (&found["name"], &found["total"], &found["latest_version"]),
+        (&json!("my net"), &json!(8), &json!("2.0.0"))
+    );
     for field in ["id", "version", "status", "created_at"] {
         assert!(found["versions"][0][field].is_string(), "{field}");
     }
@@ -135,7 +139,11 @@ async fn the_latest_version_may_have_to_be_ready() {
     assert_eq!(tenant.get("/models/by-name/net/latest").await.is(200).json["version"], "2.0.0");
     assert_eq!(tenant.get("/models/by-name/net/latest?ready_only=false").await.is(200).json["version"], "2.0.0");
     assert_eq!(tenant.get(ready_path).await.is(200).json["version"], "1.10.0");
-    tenant.get("/models/by-name/net/latest?ready_only=maybe").await.refuses(400, "malformed_request").naming("ready_only");
+    tenant
+        .get("/models/by-name/net/latest?ready_only=maybe")
+        .await
+        .refuses(400, "malformed_request")
+        .naming("ready_only");
     tenant.get("/models/by-name/nobody/latest").await.refuses(404, "not_found");
 }
 

@@ -35,12 +35,18 @@ async fn a_ready_version_is_copied_into_a_slot() {
 
     let mut changes = app.wired.signals.model_changes();
     let slot = promote(&id, json!({ "slot": "detect" })).await.is(200).json;
-    assert_eq!((&slot["slot"], &slot["generation"], &slot["sha256"]), (&json!("detect"), &json!(1), &json!(sha256_hex(MODEL))));
+    assert_eq!(
+        (&slot["slot"], &slot["generation"], &slot["sha256"]),
+        (&json!("detect"), &json!(1), &json!(sha256_hex(MODEL)))
+    );
     assert_eq!(served(&app, "detect").await, MODEL);
     assert_eq!(changes.try_recv().unwrap().to_string(), "a/detect");
     assert!(app.ml.asked().contains(&"check Some(Detect)".to_owned()), "it was tried for this slot");
     let line = &history(&tenant).await[0];
-    assert_eq!((&line["action"], &line["generation"], &line["promoted_by"]), (&json!("promote"), &json!(1), &json!("test")));
+    assert_eq!(
+        (&line["action"], &line["generation"], &line["promoted_by"]),
+        (&json!("promote"), &json!(1), &json!("test"))
+    );
     assert_eq!(line["model"], json!({ "id": id, "name": "net", "version": "1.0.0" }));
     // The slot does not depend on the version any more.
     tenant.delete(&format!("/models/{id}")).await;

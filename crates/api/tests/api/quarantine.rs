@@ -38,7 +38,10 @@ async fn a_pair_that_crashed_three_times_is_refused_until_it_is_lifted() {
     tenant.post("/tasks", wish(&another)).await.is(201);
 
     let listed = tenant.get("/quarantine").await.is(200).json;
-    assert_eq!((&listed["total"], &listed["items"][0]["id"], &listed["items"][0]["crashes"]), (&json!(1), &json!(id), &json!(3)));
+    assert_eq!(
+        (&listed["total"], &listed["items"][0]["id"], &listed["items"][0]["crashes"]),
+        (&json!(1), &json!(id), &json!(3))
+    );
     assert_eq!(other.get("/quarantine").await.is(200).json["total"], 0);
     let operator = app.operator().with("x-tenant-id", "a");
     operator.delete(&format!("/quarantine/{}", Uuid::now_v7())).await.refuses(404, "not_found");

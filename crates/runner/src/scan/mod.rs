@@ -11,8 +11,8 @@ mod wire;
 mod words;
 
 use functions::Functions;
-use ortolan_domain::model::FileWords;
 use graph::GraphScan;
+use ortolan_domain::model::FileWords;
 use wire::Fields;
 
 /// Graphs inside of graphs (the branches of an `If`, the body of a `Loop`).

@@ -1,5 +1,7 @@
 //! Pairs of a model's file and an input that crashed.
 
+use std::time::Duration;
+
 use ortolan_domain::{Slot, TenantId, Timestamp};
 use sqlx::types::Uuid;
 
@@ -29,7 +31,8 @@ fn read(row: &Row) -> Result<CrashRecord, StoreError> {
 const RECORD: &str = concat!(
     "INSERT INTO model_crashes (tenant_id, model_sha256, input_hash, id, model, crashes, first_at, last_at)
      SELECT $1, $2, $3, $4, $5, 1, $6, $6 FROM tenants WHERE tenants.id = $1
-     ON CONFLICT (tenant_id, model_sha256, input_hash) DO UPDATE SET crashes = model_crashes.crashes + 1,
+     ON CONFLICT (tenant_id, model_sha256, input_hash) DO UPDATE SET
+        crashes = model_crashes.crashes + CASE WHEN $6 - model_crashes.last_at >= $7 THEN 1 ELSE 0 END,
         model = excluded.model, last_at = excluded.last_at
      RETURNING ",
     crash_columns!()
@@ -43,7 +46,19 @@ pub(super) async fn record(
     model: String,
     now: Timestamp,
 ) -> Result<CrashRecord, StoreError> {
-    let values = of(tenant, &pair).with(Uuid::now_v7()).with(model).with(now.as_micros());
+    count(connection, tenant, (pair, model), Duration::ZERO, now).await
+}
+
+/// Counts a crash of a pair and its model's name, unless it follows the one before in less than `apart`.
+async fn count(
+    connection: &mut Connection,
+    tenant: TenantId,
+    (pair, model): (CrashPair, String),
+    apart: Duration,
+    now: Timestamp,
+) -> Result<CrashRecord, StoreError> {
+    let apart_us = i64::try_from(apart.as_micros()).unwrap_or(i64::MAX);
+    let values = of(tenant, &pair).with(Uuid::now_v7()).with(model).with(now.as_micros()).with(apart_us);
     fetch_optional(connection, RECORD, values).await?.as_ref().map_or(Err(StoreError::NoParent), read)
 }
 
@@ -58,8 +73,12 @@ pub(super) async fn record_in_slot(
     let values = Binder::default().with(tenant.as_uuid()).with(slot.as_str());
     let Some(row) = fetch_optional(connection, HELD, values).await? else { return Ok(None) };
     let model_sha256 = Reader::new("slots", &row).get()?;
-    record(connection, tenant, CrashPair { model_sha256, input_hash }, slot.to_string(), now).await.map(Some)
+    let pair = CrashPair { model_sha256, input_hash };
+    count(connection, tenant, (pair, slot.to_string()), ONE_DEATH, now).await.map(Some)
 }
+
+/// Runs that end so close to each other were ended by one death of their process.
+const ONE_DEATH: Duration = Duration::from_millis(500);
 
 const HELD: &str = "SELECT sha256 FROM slots WHERE tenant_id = $1 AND slot = $2";
 

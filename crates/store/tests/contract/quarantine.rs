@@ -31,6 +31,8 @@ pub(crate) async fn three_crashes_of_a_pair_and_of_a_tenant(f: Fixture) {
     assert_eq!(in_slot(tenant).await, Some(record));
     let again = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
     assert_eq!((again.crashes, again.last_at), (4, at(5)));
+    let at_once = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
+    assert_eq!(at_once.crashes, 4, "one death of the process ended both runs");
     f.stores.slots.record_slot(tenant, uploaded("m2", 5), at(6)).await.unwrap();
     assert!(in_slot(tenant).await.is_none(), "another model");
     assert!(in_slot(beta).await.is_none());

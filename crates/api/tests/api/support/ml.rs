@@ -139,7 +139,8 @@ impl Inference for RecordingMl {
 }
 
 fn report(bytes: &[u8]) -> ModelReport {
-    let spec = |kind, datatype: &str, shape| TensorSpec { name: "x".to_owned(), datatype: datatype.to_owned(), shape, kind };
+    let spec =
+        |kind, datatype: &str, shape| TensorSpec { name: "x".to_owned(), datatype: datatype.to_owned(), shape, kind };
     let words = FileWords {
         ir_version: 8,
         opsets: [("ai.onnx".to_owned(), 17)].into(),
