@@ -8,14 +8,16 @@ use crate::steps::Ending;
 use crate::worker::Worker;
 
 impl Worker {
-    /// Counts the crash that ended a run, if one did; the one that puts the pair into quarantine is the task's last.
+    /// Counts the crash that ended a run, if one did; a pair that is in quarantine now is not tried again.
     pub async fn note_crash(&self, task: &Task, ending: Ending) -> Ending {
         let Ending::Failed(failure) = ending else { return ending };
         if failure.error.code != ErrorCode::Crashed {
             return Ending::Failed(failure);
         }
         match self.record_crash(task).await {
-            Ok(Some(record)) if record.is_quarantined() => Ending::Failed(quarantined(failure, &record)),
+            Ok(Some(record)) if record.is_quarantined() && failure.fate != Fate::Final => {
+                Ending::Failed(quarantined(failure, &record))
+            }
             Ok(_) => Ending::Failed(failure),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a crash could not be counted");
