@@ -2,11 +2,13 @@
 
 use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
-use ortolan_domain::config::{ClassRef, ImageConfig};
-use ortolan_domain::job::{MlError, MlItem};
+use ortolan_domain::config::{self, ClassRef, ImageConfig, SahiConfig};
+use ortolan_domain::job::{MlError, MlItem, Timings};
 use ortolan_ml_client::{TensorKind, TensorSpec};
 use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
-use ortolan_vision::{ClassSelector, ImageSize, MaskSize, VisionOptions, VisionOutput};
+use ortolan_vision::{
+    ClassSelector, ImageSize, MaskSize, MatchMetric, Merge, TilingOptions, VisionOptions, VisionOutput,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -23,6 +25,28 @@ pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
         top_k: Some(config.top_k as usize),
         mask_size: MaskSize::Original,
         rectangular: true,
+    }
+}
+
+/// How a task wants its picture cut, as the vision code takes it.
+pub(crate) fn tiling(config: &SahiConfig) -> TilingOptions {
+    TilingOptions {
+        slice_height: config.slice_height,
+        slice_width: config.slice_width,
+        overlap_ratio: config.overlap_ratio,
+        postprocess: match config.postprocess {
+            config::Merge::GreedyNmm => Merge::GreedyNmm,
+            config::Merge::Nmm => Merge::Nmm,
+            config::Merge::Nms => Merge::Nms,
+        },
+        match_metric: match config.match_metric {
+            config::MatchMetric::Ios => MatchMetric::Ios,
+            config::MatchMetric::Iou => MatchMetric::Iou,
+        },
+        match_threshold: config.match_threshold,
+        class_agnostic: config.class_agnostic,
+        full_image: config.full_image,
+        max_detections: config.max_detections as usize,
     }
 }
 
@@ -57,6 +81,18 @@ fn each<T: Serialize>(artifact_type: ArtifactType, found: Vec<T>, in_frames: boo
         tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written");
         MlError::new(ErrorCode::Internal, "the result could not be written")
     })
+}
+
+/// Where the time went, with the milliseconds that the call waited for its turn.
+pub(crate) fn timings(waited_ms: f64, took: ortolan_runner::Timings) -> Timings {
+    let ms = |us: u64| us as f64 / 1e3;
+    Timings {
+        wait_ms: waited_ms + ms(took.wait_us),
+        decode_ms: ms(took.decode_us),
+        prepare_ms: ms(took.prepare_us),
+        inference_ms: ms(took.run_us),
+        interpret_ms: ms(took.interpret_us),
+    }
 }
 
 /// Why a call gave nothing, in the product's table of errors.

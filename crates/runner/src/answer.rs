@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use ortolan_domain::Slot;
+<<<<<<< HEAD
 use ortolan_domain::model::FileWords;
+=======
+use ortolan_domain::tensor::Output;
+>>>>>>> main
 use ortolan_engine::Signature;
-use ortolan_vision::{VisionOptions, VisionOutput};
+use ortolan_vision::{PixelRegion, TilingOptions, VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};
 
 /// What a model is, as the runner that loaded it says.
@@ -44,7 +48,28 @@ pub struct VisionRequest {
     pub slot: Slot,
     /// What the caller asks.
     pub options: VisionOptions,
+    /// Where to look.
+    #[serde(default)]
+    pub area: Area,
 }
+
+/// Where in a picture a model looks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Area {
+    /// At all of it at once.
+    #[default]
+    Whole,
+    /// At one tile after the other; boxes that several tiles give are merged.
+    Tiles(TilingOptions),
+    /// At these parts alone, each like a picture of its own; boxes come in pixels of the whole picture, part by part.
+    Crops(Vec<PixelRegion>),
+}
+
+/// Most parts of one picture that a call may look at.
+pub const MAX_CROPS: usize = 3_000;
+/// Most detections that all parts of one picture may give together.
+pub(crate) const MAX_IN_CROPS: usize = 30_000;
 
 /// What a vision model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +77,9 @@ pub struct VisionRequest {
 pub struct VisionAnswer {
     /// Boxes, masks or classes.
     pub output: VisionOutput,
+    /// For each item of the output the part of [`Area::Crops`] it was found in; otherwise empty.
+    #[serde(default)]
+    pub crop_of: Vec<u32>,
     /// Width of the upright picture in pixels.
     pub width: u32,
     /// Height of the upright picture in pixels.
@@ -74,6 +102,38 @@ pub struct Timings {
     pub run_us: u64,
     /// Reading the outputs.
     pub interpret_us: u64,
+}
+
+impl Timings {
+    /// Bytes of the numbers in a row.
+    pub(crate) const BYTES: usize = 40;
+
+    /// The numbers in a row, cheaper than JSON.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let Self { decode_us, prepare_us, wait_us, run_us, interpret_us } = self;
+        let mut bytes = [0; Self::BYTES];
+        for (place, time) in bytes.chunks_exact_mut(8).zip([decode_us, prepare_us, wait_us, run_us, interpret_us]) {
+            place.copy_from_slice(&time.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the numbers; nothing when there are more or less bytes.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, []) = bytes.as_chunks::<8>() else { return None };
+        let times = <[[u8; 8]; 5]>::try_from(numbers).ok()?.map(u64::from_ne_bytes);
+        let [decode_us, prepare_us, wait_us, run_us, interpret_us] = times;
+        Some(Self { decode_us, prepare_us, wait_us, run_us, interpret_us })
+    }
+}
+
+/// What a model gave for tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InferAnswer {
+    /// The outputs that were wanted.
+    pub outputs: Vec<Output>,
+    /// Where the time went.
+    pub timings: Timings,
 }
 
 /// What trying an uploaded model showed.
