@@ -3,11 +3,8 @@
 use std::collections::BTreeMap;
 
 use ortolan_domain::Slot;
-<<<<<<< HEAD
 use ortolan_domain::model::FileWords;
-=======
 use ortolan_domain::tensor::Output;
->>>>>>> main
 use ortolan_engine::Signature;
 use ortolan_vision::{PixelRegion, TilingOptions, VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};

@@ -7,13 +7,9 @@ use ortolan_domain::task::TaskError;
 use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
 use ortolan_results::{ResultStore, Signals};
-<<<<<<< HEAD
 use ortolan_store::{Failure, Fate, QuarantineStore, TaskStore};
-=======
-use ortolan_store::{Failure, Fate, TaskStore};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
->>>>>>> main
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
