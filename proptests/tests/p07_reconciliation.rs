@@ -66,6 +66,7 @@ impl World {
         let dispatcher = Dispatcher::new(tasks.clone(), self.queues.clone(), self.clock.clone(), LIMITS);
         Reconciler::new(ReconcilerParts {
             tasks,
+            predictions: self.house.stores.predictions.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
             clock: self.clock.clone(),

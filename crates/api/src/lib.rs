@@ -12,6 +12,7 @@
 #![allow(unused_qualifications)]
 
 pub mod auth;
+mod cache;
 mod error;
 mod extract;
 mod health;
@@ -25,7 +26,13 @@ mod models;
 mod openapi;
 mod page;
 mod pages;
+<<<<<<< HEAD
 mod quarantine;
+=======
+mod predict;
+mod predictions;
+mod rates;
+>>>>>>> main
 mod reconcile;
 mod router;
 mod settings;
@@ -34,7 +41,9 @@ mod state;
 mod tasks;
 mod tenants;
 mod upload;
+mod v2;
 
+pub use rates::Rates;
 pub use reconcile::{Reconcile, ReconcileStats};
 pub use router::{openapi_json, router};
 pub use settings::ApiSettings;

@@ -18,7 +18,11 @@ use ortolan_results::Signals;
 use ortolan_store::{Tenant, TenantStore};
 
 pub use access::{
+<<<<<<< HEAD
     Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OperatorTenant, OptionalTenant, ReadAccess, WriteAccess,
+=======
+    Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OptionalTenant, Read, ReadAccess, WriteAccess,
+>>>>>>> main
 };
 use cache::AuthCache;
 use credentials::{Credentials, Digest};

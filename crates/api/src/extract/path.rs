@@ -4,9 +4,13 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
+<<<<<<< HEAD
 use ortolan_domain::model::RegistryName;
 use ortolan_domain::{ErrorCode, FieldError, KeyId, MediaId, ModelId, Slot, TaskId, TenantId};
 use uuid::Uuid;
+=======
+use ortolan_domain::{FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
+>>>>>>> main
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -22,6 +26,12 @@ impl PathId for TaskId {
 }
 impl PathId for MediaId {
     const NAME: &'static str = "media_id";
+}
+impl PathId for ModelId {
+    const NAME: &'static str = "model_id";
+}
+impl PathId for PredictionId {
+    const NAME: &'static str = "prediction_id";
 }
 impl PathId for TenantId {
     const NAME: &'static str = "tenant_id";

@@ -11,8 +11,14 @@ mod model_cache;
 mod model_files;
 mod models;
 mod openapi;
+<<<<<<< HEAD
 mod promotion;
 mod quarantine;
+=======
+mod predictions;
+mod protocol;
+mod rates;
+>>>>>>> main
 mod slots;
 mod submit;
 mod support;

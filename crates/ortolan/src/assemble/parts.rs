@@ -40,6 +40,8 @@ pub struct Ports {
     pub cache: Cache,
     /// Media and models.
     pub blobs: Blobs,
+    /// Answers that are kept for a while, and counts.
+    pub cache: Cache,
 }
 
 /// The database, and dispatch out of it.
@@ -66,10 +68,14 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+<<<<<<< HEAD
         let cache = match config.redis.enabled {
             true => Cache::redis(&redis, clock.clone()),
             false => Cache::in_process(clock.clone()),
         };
+=======
+        let cache = Cache::redis(&redis, clock.clone());
+>>>>>>> main
         Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
@@ -120,6 +126,7 @@ impl Truth {
     pub fn reconciler(&self, config: &Config, ports: &Ports) -> Reconciler {
         Reconciler::new(ReconcilerParts {
             tasks: self.stores.tasks.clone(),
+            predictions: self.stores.predictions.clone(),
             queues: ports.queues.clone(),
             dispatcher: self.dispatcher.clone(),
             clock: ports.clock.clone(),
@@ -148,6 +155,8 @@ impl Truth {
             cache: ports.cache.clone(),
             blobs: ports.blobs.clone(),
             inference,
+            counters: settings::counters(config, &ports.cache, &ports.clock),
+            cache: ports.cache.clone(),
             reconcile: Arc::new(ByHand(reconciler.clone())),
             clock: ports.clock.clone(),
             stop: shutdown.token(),

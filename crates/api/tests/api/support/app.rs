@@ -42,6 +42,7 @@ pub struct Wired {
     pub dispatcher: Arc<Dispatcher>,
     pub cache: Cache,
     pub blobs: Blobs,
+    pub cache: Cache,
 }
 
 /// Carries committed changes to whoever watches, as every service does it.
@@ -92,7 +93,11 @@ impl TestApp {
         let _ = announce.1.set(dispatcher.clone());
         let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
         let cache = Cache::in_process(clock.clone());
+<<<<<<< HEAD
         let wired = Wired { stores, signals, dispatcher, cache, blobs };
+=======
+        let wired = Wired { stores, signals, dispatcher, blobs, cache };
+>>>>>>> main
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
         change(&mut settings);
         let (ml, stop) = (RecordingMl::new(wired.blobs.clone()), CancellationToken::new());
@@ -102,9 +107,14 @@ impl TestApp {
         app
     }
 
-    /// Another API process beside this one: the same database and signals, and caches of its own.
+    /// Another API process beside this one: the same database, signals and shared cache.
     pub fn beside(&self) -> Router {
-        self.wired.router(&self.ml, &self.clock, &self.stop, ApiSettings::default())
+        self.beside_with(ApiSettings::default())
+    }
+
+    /// The same with settings of its own.
+    pub fn beside_with(&self, settings: ApiSettings) -> Router {
+        self.wired.router(&self.ml, &self.clock, &self.stop, settings)
     }
 
     async fn create_operator_key(&self) {
@@ -177,6 +187,8 @@ impl Wired {
             cache: self.cache.clone(),
             blobs: self.blobs.clone(),
             inference: ml.clone(),
+            cache: self.cache.clone(),
+            counters: self.cache.clone(),
             reconcile: Arc::new(CountedReconcile),
             clock: clock.clone(),
             stop: stop.clone(),
