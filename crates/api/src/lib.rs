@@ -26,13 +26,10 @@ mod models;
 mod openapi;
 mod page;
 mod pages;
-<<<<<<< HEAD
-mod quarantine;
-=======
 mod predict;
 mod predictions;
+mod quarantine;
 mod rates;
->>>>>>> main
 mod reconcile;
 mod router;
 mod settings;

@@ -9,13 +9,10 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
-<<<<<<< HEAD
-use crate::{health, keys, me, media, model_cache, models, openapi, pages, quarantine, slots, tasks, tenants};
-=======
 use crate::{
-    cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+    cache, health, keys, me, media, model_cache, models, openapi, pages, predict, predictions, quarantine, slots,
+    tasks, tenants, v2,
 };
->>>>>>> main
 
 /// Where the endpoints lie.
 const BASE: &str = "/api/v1";

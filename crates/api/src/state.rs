@@ -33,8 +33,6 @@ pub struct ApiParts {
     pub blobs: Blobs,
     /// The ML service.
     pub inference: Arc<dyn Inference>,
-    /// Answers that are kept for a while.
-    pub cache: Cache,
     /// Counts of requests, for rates.
     pub counters: Cache,
     /// One pass of the reconciler.

@@ -4,13 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-<<<<<<< HEAD
 use ortolan_domain::model::RegistryName;
-use ortolan_domain::{ErrorCode, FieldError, KeyId, MediaId, ModelId, Slot, TaskId, TenantId};
+use ortolan_domain::{ErrorCode, FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
 use uuid::Uuid;
-=======
-use ortolan_domain::{FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
->>>>>>> main
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -38,9 +34,6 @@ impl PathId for TenantId {
 }
 impl PathId for KeyId {
     const NAME: &'static str = "key_id";
-}
-impl PathId for ModelId {
-    const NAME: &'static str = "model_id";
 }
 impl PathId for QuarantineId {
     const NAME: &'static str = "quarantine_id";

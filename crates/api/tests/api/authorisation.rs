@@ -109,6 +109,9 @@ impl World {
         let prediction = call(&tenant, "POST", &format!("/models/{model}/predict")).await.is(201).json;
         let me = tenant.get("/me").await.is(200).json;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
+        crate::models::ready(&tenant, "boxes", "1.0.0").await;
+        let file = ortolan_blobs::ObjectPath::parse(&format!("models/tenant-a/registry/{model}.onnx")).unwrap();
+        app.wired.blobs.put(&file, crate::support::MODEL.into()).await.unwrap();
         let names = vec![
             ("{task_id}", tenant.noop().await),
             ("{media_id}", media),
@@ -117,7 +120,6 @@ impl World {
             ("{model_id}", model.to_string()),
             ("{prediction_id}", text(&prediction["id"])),
             ("{type}", "detect".to_owned()),
-            ("{model_id}", crate::models::ready(&tenant, "boxes", "1.0.0").await),
             ("{name}", "boxes".to_owned()),
             ("{quarantine_id}", crate::quarantine::quarantined(&app, &me["tenant"]["id"]).await),
         ];
@@ -138,17 +140,14 @@ async fn call(client: &Client, method: &str, path: &str) -> crate::support::Answ
     match (method, path.rsplit('/').next()) {
         ("POST", Some("keys")) => client.post(path, json!({ "name": "k", "scopes": ["read"] })).await,
         ("POST", Some("tasks")) => client.post(path, json!({ "task_type": "noop" })).await,
-<<<<<<< HEAD
         ("POST", Some("models")) => client.post(path, json!({ "name": "another" })).await,
         ("POST", Some("promote")) => client.post(path, json!({ "slot": "detect" })).await,
-=======
         ("POST", Some("predict")) if path.starts_with("/models") => {
             client.post(path, json!({ "input_data": { "x": [[1, 2, 3, 4]] } })).await
         }
         ("POST", Some("predict")) => {
             client.post(path, json!({ "requests": [{ "model": "a", "input_data": {} }] })).await
         }
->>>>>>> main
         ("POST", Some("tenants")) => client.post(path, json!({ "name": "tenant-x" })).await,
         ("PATCH", _) => client.patch(path, json!({})).await,
         ("PUT", _) => client.put_bytes(path, crate::support::MODEL).await,

@@ -11,14 +11,11 @@ mod model_cache;
 mod model_files;
 mod models;
 mod openapi;
-<<<<<<< HEAD
-mod promotion;
-mod quarantine;
-=======
 mod predictions;
+mod promotion;
 mod protocol;
+mod quarantine;
 mod rates;
->>>>>>> main
 mod slots;
 mod submit;
 mod support;

@@ -36,8 +36,6 @@ pub struct Ports {
     pub signals: Signals,
     /// Results of inference.
     pub results: ResultStore,
-    /// Values that may be forgotten at any time.
-    pub cache: Cache,
     /// Media and models.
     pub blobs: Blobs,
     /// Answers that are kept for a while, and counts.
@@ -68,14 +66,10 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
-<<<<<<< HEAD
         let cache = match config.redis.enabled {
             true => Cache::redis(&redis, clock.clone()),
             false => Cache::in_process(clock.clone()),
         };
-=======
-        let cache = Cache::redis(&redis, clock.clone());
->>>>>>> main
         Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
@@ -152,7 +146,6 @@ impl Truth {
             stores: self.stores.clone(),
             dispatcher: self.dispatcher.clone(),
             signals: ports.signals.clone(),
-            cache: ports.cache.clone(),
             blobs: ports.blobs.clone(),
             inference,
             counters: settings::counters(config, &ports.cache, &ports.clock),

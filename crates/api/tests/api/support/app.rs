@@ -40,7 +40,6 @@ pub struct Wired {
     pub stores: Stores,
     pub signals: Signals,
     pub dispatcher: Arc<Dispatcher>,
-    pub cache: Cache,
     pub blobs: Blobs,
     pub cache: Cache,
 }
@@ -93,11 +92,7 @@ impl TestApp {
         let _ = announce.1.set(dispatcher.clone());
         let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
         let cache = Cache::in_process(clock.clone());
-<<<<<<< HEAD
         let wired = Wired { stores, signals, dispatcher, cache, blobs };
-=======
-        let wired = Wired { stores, signals, dispatcher, blobs, cache };
->>>>>>> main
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
         change(&mut settings);
         let (ml, stop) = (RecordingMl::new(wired.blobs.clone()), CancellationToken::new());
@@ -184,7 +179,6 @@ impl Wired {
             stores: self.stores.clone(),
             dispatcher: self.dispatcher.clone(),
             signals: self.signals.clone(),
-            cache: self.cache.clone(),
             blobs: self.blobs.clone(),
             inference: ml.clone(),
             cache: self.cache.clone(),

@@ -10,13 +10,8 @@ use ortolan_domain::media::{MediaFacts, MediaKind};
 use ortolan_domain::model::{FileWords, ModelRef};
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
-<<<<<<< HEAD
-    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
-    ModelStats, ProbeMedia, TensorKind, TensorSpec,
-=======
     CheckModel, InferAnswer, InferRequest, Inference, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
     ModelSignature, ModelStats, Output, OutputValue, ProbeMedia, TensorKind, TensorSpec,
->>>>>>> main
 };
 
 /// Bytes of a picture.
