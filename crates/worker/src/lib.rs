@@ -10,6 +10,7 @@
 
 mod backoff;
 mod handed_over;
+mod crash;
 mod leases;
 mod outcome;
 mod run;
