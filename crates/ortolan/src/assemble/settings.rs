@@ -35,6 +35,7 @@ pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
         memory_limit_bytes: ml.runner_memory_mb << 20,
         gpu_memory_limit_bytes: ml.runner_memory_mb << 20,
         grace: ml.cancel_grace,
+        picture_limit_px: config.limits.max_image_px,
         media_limit_bytes: usize::try_from(config.server.max_media_bytes).unwrap_or(usize::MAX),
         room_bytes: tensor_bytes(config),
         sessions_per_model: ml.gpu_concurrency,
@@ -130,6 +131,8 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
             .clone()
             .filter(|_| config.environment != config::Environment::Development),
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
+        model_cache_ttl: config.cache.model_ttl,
+        model_list_cache_ttl: config.cache.model_list_ttl,
         idempotency_ttl: config.retention.idempotency,
         inference_timeout: config.ml.inference_timeout,
         prediction_cache: config.cache.prediction_enabled.then_some(config.cache.prediction_ttl),

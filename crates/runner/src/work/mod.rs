@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ortolan_engine::{Engine, RunControl};
+use ortolan_media::DecodeLimits;
 
 use crate::wire::message::{Part, PartKind};
 use crate::wire::protocol::{Failure, Operation, SessionSettings, Status};
@@ -41,6 +42,8 @@ pub(crate) struct Call<'a> {
     pub(crate) parts: &'a [Part<'a>],
     /// What was too large for a slot: a model, or a large medium.
     pub(crate) attachment: Option<&'a [u8]>,
+    /// How large a picture may be.
+    pub(crate) limits: DecodeLimits,
 }
 
 /// Loaded models and calls under way.
@@ -48,6 +51,8 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Workbench {
     engine: Engine,
     sessions: SessionSettings,
+    /// How large the pictures of calls may be.
+    pub(crate) limits: DecodeLimits,
     models: RwLock<HashMap<u32, Arc<Model>>>,
     pictures: Pictures,
     /// Calls under way, and calls that were cancelled before they began.
@@ -64,9 +69,10 @@ enum CallState {
 const FORGET_AFTER: usize = 256;
 
 impl Workbench {
-    pub(crate) fn new(engine: Engine, sessions: SessionSettings) -> Self {
+    pub(crate) fn new(engine: Engine, sessions: SessionSettings, picture_limit_px: u64) -> Self {
+        let limits = DecodeLimits { max_pixels: picture_limit_px, ..DecodeLimits::default() };
         let (models, pictures, calls) = (RwLock::default(), Pictures::default(), Mutex::default());
-        Self { engine, sessions, models, pictures, calls }
+        Self { engine, sessions, limits, models, pictures, calls }
     }
 
     /// Serves a call; what it answers goes into `sink` unless it fails.
