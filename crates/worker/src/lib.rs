@@ -9,8 +9,8 @@
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
 mod backoff;
-mod handed_over;
 mod crash;
+mod handed_over;
 mod leases;
 mod outcome;
 mod run;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use ortolan_media::{DecodeLimits, EncodeError, decode_image, encode_jpeg, shrink};
+use ortolan_media::{EncodeError, decode_image, encode_jpeg, shrink};
 use ortolan_vision::RgbImage;
 
 use crate::answer::{EncodeRequest, HeldFacts};
@@ -25,7 +25,7 @@ pub(super) struct Pictures {
 impl Pictures {
     /// Decodes a medium and holds it under the call's number.
     pub(super) fn hold(&self, call: &Call<'_>, sink: &mut dyn Sink) -> Result<(), Failure> {
-        let image = decode_image(media_of(call)?, &DecodeLimits::default()).map_err(refusal)?;
+        let image = decode_image(media_of(call)?, &call.limits).map_err(refusal)?;
         put_json(sink, &HeldFacts { width: image.width(), height: image.height() })?;
         self.keep(call.model, image);
         Ok(())
