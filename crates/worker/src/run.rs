@@ -44,7 +44,8 @@ impl Worker {
         };
         let status = match awaited {
             Awaited::Result(bytes) => {
-                let status = self.end(&task, self.conclude(&task, &bytes), &lease.lost).await;
+                let ending = self.note_crash(&task, self.conclude(&task, &bytes)).await;
+                let status = self.end(&task, ending, &lease.lost).await;
                 self.forget_result(attempt).await;
                 status
             }
