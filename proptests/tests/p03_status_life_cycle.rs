@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
+use ortolan_domain::invariant::check_step;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ErrorCode, TaskStatus};
-use ortolan_proptests::{CASES, House, case, legal};
-use ortolan_store::{CancelOutcome, Completion, Failure, Fate, Fence, RetryOutcome};
+use ortolan_proptests::{CASES, House, case};
+use ortolan_store::{CancelOutcome, Completion, EnqueueOutcome, Failure, Fate, Fence, RetryOutcome};
 use proptest::prelude::*;
 
 #[derive(Debug, Clone, Copy)]
@@ -20,13 +23,17 @@ enum Step {
     UserRetry,
     StaleComplete,
     LoseLease,
+    Beat,
+    Undelivered,
+    EnqueueNow,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     use Step::*;
     let step = prop_oneof![
         3 => Just(Dispatch), 3 => Just(Claim), 2 => Just(Complete), 1 => Just(FailForGood), 1 => Just(RetryLater),
-        1 => Just(Cancel), 2 => Just(UserRetry), 1 => Just(StaleComplete), 1 => Just(LoseLease)
+        1 => Just(Cancel), 2 => Just(UserRetry), 1 => Just(StaleComplete), 1 => Just(LoseLease),
+        1 => Just(Beat), 1 => Just(Undelivered), 1 => Just(EnqueueNow)
     ];
     prop::collection::vec(step, 1..24)
 }
@@ -53,12 +60,21 @@ async fn take(house: &House, id: ortolan_domain::TaskId, step: Step) -> anyhow::
         Step::RetryLater => tasks.fail(Failure { fence, now, error, fate: Fate::RetryAt(now) }).await?,
         Step::Cancel => matches!(tasks.cancel(house.tenant.id, id, now).await?, CancelOutcome::Cancelled { .. }),
         Step::UserRetry => matches!(tasks.retry(house.tenant.id, id, now).await?, RetryOutcome::Pending(_)),
+        Step::Beat => {
+            let lost = tasks.heartbeat("worker", &[(attempt, Some(0.5))], now.plus(Duration::from_secs(60))).await?;
+            anyhow::ensure!(lost.is_empty() == running, "a heartbeat from {} lost {lost:?}", before.status);
+            false
+        }
+        Step::Undelivered => {
+            tasks.take_back_undelivered(now.plus(Duration::from_secs(1)), now, 100).await?.contains(&attempt)
+        }
+        Step::EnqueueNow => matches!(tasks.enqueue(house.tenant.id, id, now).await?, EnqueueOutcome::Queued(_)),
         Step::LoseLease => !tasks.lose_leases(now, 3, 100).await?.is_empty(),
     };
     let after = house.task(id).await?;
-    legal(before.status, after.status)?;
+    let broken = check_step(&before, &after);
+    anyhow::ensure!(broken.is_empty(), "{step:?}: {broken:?}");
     anyhow::ensure!(moved == (before.version != after.version), "{step:?} said {moved}: {before:?} -> {after:?}");
-    anyhow::ensure!(after.attempt >= before.attempt, "the attempt shrank");
     anyhow::ensure!(
         !matches!(step, Step::Complete) || moved == running,
         "complete went through from {}",

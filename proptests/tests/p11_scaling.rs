@@ -30,6 +30,8 @@ async fn share(bench: &Bench, (workers, places, count): Shape) -> anyhow::Result
         anyhow::ensure!(busy.values().all(|&runs| runs <= places), "{busy:?} with {places} places each");
         anyhow::ensure!(left < workers * places || busy.len() == workers, "{busy:?}: not all {workers} workers work");
         for task in running {
+            // It is delivered once more while it runs, to whoever has a place.
+            bench.push(attempt_of(&task)).await?;
             let result = serde_json::to_vec(&result_of(&task, vec![good_item()]))?;
             bench.results.put(attempt_of(&task), result.into()).await?;
             bench.ended(task.spec.id).await?;

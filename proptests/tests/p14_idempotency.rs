@@ -2,14 +2,20 @@
 
 #![allow(clippy::unwrap_used)]
 
-use ortolan_domain::TaskStatus;
-use ortolan_proptests::{CASES, House, case};
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+use ortolan_domain::job::Attempt;
+use ortolan_domain::{TaskId, TaskStatus};
+use ortolan_proptests::bench::Bench;
+use ortolan_proptests::{CASES, CASES_OVER_SERVERS, House, case};
 use ortolan_store::{Completion, Fence};
 use proptest::prelude::*;
+use tokio::runtime::Runtime;
 
 #[test]
 fn doubled_deliveries_run_once() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let runtime = Runtime::new().unwrap();
     let house = runtime.block_on(House::open()).unwrap();
     proptest!(ProptestConfig::with_cases(CASES), |(before in 1usize..8, after in 1usize..8)| {
         case(&runtime, async {
@@ -37,20 +43,31 @@ fn doubled_deliveries_run_once() {
     });
 }
 
-/// Polls all futures to their ends at once.
-async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut futures: Vec<_> = futures.map(Box::pin).collect();
-    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in futures.iter_mut().zip(&mut outputs) {
-            if output.is_none()
-                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
-            {
-                *output = Some(ready);
-            }
-        }
-        if outputs.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
+/// Of all that want to infer an attempt, one may.
+async fn infer_once(bench: &Bench, attempts: Vec<i64>) -> anyhow::Result<()> {
+    let task_id = TaskId::generate();
+    let locks = attempts.iter().map(|&attempt| bench.results.take_lock(Attempt { task_id, attempt }));
+    let taken = join_all(locks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let runs = taken.into_iter().filter(|taken| *taken).count();
+    let distinct: BTreeSet<_> = attempts.iter().collect();
+    anyhow::ensure!(runs == distinct.len(), "{attempts:?} were inferred {runs} times");
+    Ok(())
+}
+
+#[test]
+fn doubled_inference_runs_once() {
+    let runtime = Runtime::new().unwrap();
+    let bench = runtime.block_on(Bench::open()).unwrap();
+    proptest!(ProptestConfig::with_cases(CASES), |(attempts in prop::collection::vec(1i64..4, 1..12))| {
+        case(&runtime, infer_once(&bench, attempts))?;
+    });
+}
+
+#[test]
+fn doubled_inference_runs_once_on_redis() {
+    let runtime = Runtime::new().unwrap();
+    let bench = runtime.block_on(Bench::on_redis()).unwrap();
+    proptest!(ProptestConfig::with_cases(CASES_OVER_SERVERS), |(attempts in prop::collection::vec(1i64..4, 1..12))| {
+        case(&runtime, infer_once(&bench, attempts))?;
+    });
 }

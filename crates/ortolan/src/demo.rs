@@ -1,6 +1,6 @@
 //! The demo that `ortolan up` shows: a tenant, a model, a picture, boxes on the screen.
 //!
-//! Everything goes over HTTP, as a stranger's client would do it. The model and a picture are part of this program, so
+//! Everything goes over HTTP, as a stranger's client would do it. The models and a picture are part of this program, so
 //! that nothing has to be fetched.
 
 mod access;
@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ortolan_domain::{Priority, Slot, TaskType};
+use ortolan_vision::draw::{Finding, annotate};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
 use crate::client::{Client, NewTask, Task, Upload};
 use crate::commands::{boxes, ended, findings};
-use crate::draw::{Finding, annotate, read_picture, write_png};
+use crate::picture_file::{read_picture, write_png};
 use crate::progress::{Board, Work, milliseconds};
 use crate::terminal::printable;
 use crate::{Failure, Terminal};
@@ -23,8 +24,12 @@ use crate::{Failure, Terminal};
 /// Where the annotated picture goes unless told otherwise.
 pub const DEFAULT_OUT: &str = "ortolan-demo.png";
 
-/// Finds drawn circles, squares and triangles.
-const MODEL: &[u8] = include_bytes!("../../../fixtures/models/shapes_det_160.onnx");
+/// They know drawn circles, squares and triangles; the first is the one that the demo shows.
+const MODELS: [(Slot, &str, &[u8]); 3] = [
+    (Slot::Detect, "shapes_det_160.onnx", include_bytes!("../../../fixtures/models/shapes_det_160.onnx")),
+    (Slot::Segment, "shapes_seg_160.onnx", include_bytes!("../../../fixtures/models/shapes_seg_160.onnx")),
+    (Slot::Classify, "shapes_cls_64.onnx", include_bytes!("../../../fixtures/models/shapes_cls_64.onnx")),
+];
 const PICTURE: &[u8] = include_bytes!("../../../fixtures/images/shapes_b.jpg");
 const PICTURE_NAME: &str = "shapes_b.jpg";
 const CONFIDENCE: f64 = 0.25;
@@ -76,9 +81,9 @@ pub async fn run_demo(url: &str, operator_key: Option<&str>, options: &DemoOptio
     let terminal = options.terminal;
     let picture = Picture::of(options.picture.as_deref())?;
     let work = Board::new(terminal).begin("demo");
-    work.step("preparing the tenant and its model");
+    work.step("preparing the tenant and its models");
     let (client, key) = access::demo_client(url, operator_key, &options.data_dir).await?;
-    fill_slot(&client, &work).await?;
+    fill_slots(&client, &work).await?;
     let (task, upload) = detect(&client, &work, options.picture.as_deref()).await?;
     let found = findings(&client.artifacts(task.task_id, usize::MAX).await?);
     work.step("drawing");
@@ -115,14 +120,15 @@ impl Picture {
     }
 }
 
-/// Puts the built-in model into the slot unless there is one: it may be the user's own by now.
-async fn fill_slot(client: &Client, work: &Work) -> Result<(), Failure> {
-    let slot = Slot::Detect;
-    if client.slots().await?.iter().any(|filled| filled.slot == slot.as_str()) {
-        return Ok(());
+/// Puts the built-in models into the slots that are empty: what is in the others may be the user's own by now.
+async fn fill_slots(client: &Client, work: &Work) -> Result<(), Failure> {
+    let filled = client.slots().await?;
+    for (slot, name, model) in MODELS {
+        if filled.iter().all(|filled| filled.slot != slot.as_str()) {
+            work.step(&format!("putting the demo model into the slot {slot}"));
+            client.put_slot(slot, Upload::built_in(name, model)).await?;
+        }
     }
-    work.step("putting the demo model into its slot");
-    client.put_slot(slot, Upload::built_in("shapes_det_160.onnx", MODEL)).await?;
     Ok(())
 }
 

@@ -14,8 +14,8 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod demo;
-pub mod draw;
 pub mod failure;
+pub mod picture_file;
 pub mod progress;
 pub mod terminal;
 

@@ -73,6 +73,8 @@ pub struct RunnerSettings {
     pub room_bytes: usize,
     /// Most bytes of one media object.
     pub media_limit_bytes: usize,
+    /// Most pixels of one picture, width times height, judged by its header before anything is decoded.
+    pub picture_limit_px: u64,
     /// Sessions per model, which is how many runs of one model go on in parallel: one per device permit.
     pub sessions_per_model: usize,
     /// Threads that serve calls; more than the sessions, so that decoding overlaps running.
@@ -118,6 +120,7 @@ impl RunnerSettings {
             slots: 16,
             room_bytes: (4 * MIB) as usize,
             media_limit_bytes: (256 * MIB) as usize,
+            picture_limit_px: 64 * MIB,
             sessions_per_model: 2,
             workers: 4,
             intra_threads: 1,

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use ortolan_domain::Slot;
 use ortolan_runner::{CallContext, MediaRefusal, RunnerError, RunnerSettings};
 use ortolan_vision::VisionOptions;
@@ -87,4 +89,21 @@ async fn each_is_decoded_or_refused_within_the_memory_limit() {
     }
     assert_eq!(pool.deaths(), []);
     assert_eq!(source.fetched(), 1, "one runner served them all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_set_limit_of_pixels_holds_in_the_runner() {
+    let pool = start(RunnerSettings { picture_limit_px: 320 * 240, ..settings() }).await;
+    let source = Source::of("models/shapes_det_160.onnx");
+    let look = async |picture: &str| {
+        see(&pool, &key("a", Slot::Detect), Arc::clone(&source), VisionOptions::default(), fixture(picture)).await
+    };
+    assert!(look("images/shapes_v.png").await.is_ok(), "exactly as many");
+    let refused = look("images/shapes_b.jpg").await;
+    let Err(RunnerError::MediaRefused { kind: MediaRefusal::TooLarge, reason }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(reason.contains("640 x 480") && reason.contains("76800 in all"), "{reason}");
+    let probed = pool.probe_media(&tenant("a"), fixture("images/shapes_b.jpg"), CallContext::default()).await;
+    assert!(matches!(probed, Err(RunnerError::MediaRefused { kind: MediaRefusal::TooLarge, .. })), "{probed:?}");
 }

@@ -3,7 +3,7 @@
 //! Flow: [`ModelProfile::read`] learns from a file's shapes and metadata which layout its outputs have;
 //! [`ModelProfile::prepare`] resizes and packs a picture; the caller runs the model; [`ModelProfile::interpret`] reads
 //! the outputs with the [`Framing`] that preparing returned. Large pictures are looked at tile by tile:
-//! [`TilingOptions::tiles`] cuts, a [`Gatherer`] merges what the tiles gave.
+//! [`TilingOptions::tiles`] cuts, a [`Gatherer`] merges what the tiles gave. [`draw`] shows results in their picture.
 //!
 //! Invariants:
 //! - Pure: no file, no clock, no thread, no codec, no runtime.
@@ -14,6 +14,7 @@
 //! - Memory is bounded by the picture, the model's declared sizes (checked against [`ProfileError`]) and the caps on
 //!   candidates and detections.
 
+pub mod draw;
 mod error;
 mod geometry;
 mod interpret;

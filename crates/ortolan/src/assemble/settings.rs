@@ -37,6 +37,7 @@ pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
         memory_limit_bytes: ml.runner_memory_mb << 20,
         gpu_memory_limit_bytes: ml.runner_memory_mb << 20,
         grace: ml.cancel_grace,
+        picture_limit_px: config.limits.max_image_px,
         media_limit_bytes: usize::try_from(config.server.max_media_bytes).unwrap_or(usize::MAX),
         room_bytes: tensor_bytes(config),
         sessions_per_model: ml.gpu_concurrency,

@@ -1,8 +1,9 @@
 //! Findings in words.
 
+use ortolan_vision::draw::Finding;
+
 use crate::Terminal;
 use crate::client::Artifact;
-use crate::draw::Finding;
 use crate::terminal::printable;
 
 /// What can be shown of artifacts, in their order.

@@ -8,6 +8,7 @@ mod hostile_media;
 mod hostile_models;
 mod late;
 mod main_job;
+mod pictures;
 mod restart;
 mod tenants;
 mod tiled;

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use crate::{server, tenant_with_detector};
 
-fn reference(model: &str, image: &str) -> Value {
+pub fn reference(model: &str, image: &str) -> Value {
     let file = format!("reference/{model}__{}.json", image.replace('.', "_"));
     serde_json::from_slice(&fixtures::read(&file)).unwrap()
 }
 
-async fn run(tenant: &Tenant, task_type: &str, image: &str, config: Value) -> (Value, Vec<Value>) {
+pub async fn run(tenant: &Tenant, task_type: &str, image: &str, config: Value) -> (Value, Vec<Value>) {
     let media = tenant.media(image, fixtures::read(&format!("images/{image}"))).await.unwrap();
     let task = tenant.submit(task_type, Some(&media), config).await.unwrap();
     let done = tenant.wait(&task).await.unwrap();
@@ -19,12 +19,12 @@ async fn run(tenant: &Tenant, task_type: &str, image: &str, config: Value) -> (V
     (done, artifacts)
 }
 
-fn number(value: &Value) -> f64 {
+pub fn number(value: &Value) -> f64 {
     value.as_f64().unwrap()
 }
 
 /// Compares boxes with the reference within its strict tolerances.
-fn same_boxes(artifacts: &[Value], expected: &[Value]) {
+pub fn same_boxes(artifacts: &[Value], expected: &[Value]) {
     assert_eq!(artifacts.len(), expected.len());
     for (artifact, wanted) in artifacts.iter().zip(expected) {
         let payload = &artifact["payload"];

@@ -55,7 +55,8 @@ fn run() -> Result<(), String> {
     // Asking also makes the provider's libraries load while their files can still be opened.
     let gpus = if settings.detect_gpus || with_gpu { engine.cuda_devices() } else { 0 };
     let ready = Ready { landlock: sandbox::shut_files(with_gpu), seccomp: sandbox::shut_system_calls(with_gpu), gpus };
-    let server = Arc::new(Server::new(Workbench::new(engine, settings.sessions), segment, bell));
+    let server =
+        Arc::new(Server::new(Workbench::new(engine, settings.sessions, settings.picture_limit_px), segment, bell));
     server.start(settings.workers).map_err(words)?;
     let text = serde_json::to_vec(&ready).map_err(words)?;
     packet::send(service(), Packet { kind: packet::READY, ..Packet::default() }, &text, &[]).map_err(words)?;

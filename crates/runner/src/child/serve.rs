@@ -131,7 +131,10 @@ impl Server {
             || (matches!(operation, Operation::Vision | Operation::Probe) && !has_media(parts));
         let attachment = if wants_file { Some(self.attachment(head.id)?) } else { None };
         let attachment = attachment.as_ref().map(Mapped::bytes);
-        self.bench.serve(&Call { id: head.id, operation, model: head.model, parts, attachment }, sink)
+        self.bench.serve(
+            &Call { id: head.id, operation, model: head.model, parts, attachment, limits: self.bench.limits },
+            sink,
+        )
     }
 
     /// Waits for the call's memory file; it was sent before the call was.

@@ -37,8 +37,8 @@ pub(super) fn open_engine(library: &Path) -> Result<Engine, RunnerError> {
 }
 
 impl Local {
-    pub(super) fn new(engine: Engine, sessions: SessionSettings, slots: u32) -> Self {
-        let bench = Workbench::new(engine, sessions);
+    pub(super) fn new(engine: Engine, sessions: SessionSettings, picture_limit_px: u64, slots: u32) -> Self {
+        let bench = Workbench::new(engine, sessions, picture_limit_px);
         Self { bench, next: AtomicU64::new(0), under_way: AtomicUsize::new(0), slots: slots as usize }
     }
 
@@ -76,6 +76,7 @@ impl Local {
             model: request.model,
             parts: &parts,
             attachment: request.attachment.as_deref(),
+            limits: self.bench.limits,
         };
         let mut answer = Kept { parts: Vec::new(), progress };
         match self.bench.serve(&call, &mut answer) {

@@ -109,6 +109,7 @@ impl RunnerSettings {
             room: self.room_bytes,
             memory_limit_bytes,
             workers: self.workers,
+            picture_limit_px: self.picture_limit_px,
             detect_gpus: false,
             sessions: self.sessions(device),
         }

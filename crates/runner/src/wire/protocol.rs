@@ -154,6 +154,8 @@ pub(crate) struct Hello {
     pub(crate) memory_limit_bytes: Option<u64>,
     /// Threads that serve calls.
     pub(crate) workers: usize,
+    /// Most pixels of a picture.
+    pub(crate) picture_limit_px: u64,
     /// Looks for GPUs and says how many.
     pub(crate) detect_gpus: bool,
     /// Where sessions are placed, and how.

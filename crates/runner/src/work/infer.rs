@@ -62,17 +62,22 @@ fn pictures(model: &Model, call: &Call<'_>, timings: &mut Timings) -> Result<Vec
         return Ok(Vec::new());
     }
     let prepare = |(input, wanted): (TensorView<'_>, Option<Datatype>)| {
-        if is_picture(&input, wanted) { picture(model, input.bytes, timings).map(Some) } else { Ok(None) }
+        if is_picture(&input, wanted) { picture(model, input.bytes, &call.limits, timings).map(Some) } else { Ok(None) }
     };
     tensors(call).zip(specs.iter().map(|spec| spec.element)).map(prepare).collect()
 }
 
-fn picture(model: &Model, encoded: &[u8], timings: &mut Timings) -> Result<InputTensor, Failure> {
+fn picture(
+    model: &Model,
+    encoded: &[u8],
+    limits: &DecodeLimits,
+    timings: &mut Timings,
+) -> Result<InputTensor, Failure> {
     let profile = model.pictures.as_ref();
     let profile = profile.ok_or_else(|| Failure::bad_input("the model's input is not one that takes pictures"))?;
     let media = Strings::new(encoded).next().ok_or_else(|| Failure::bad_input("the picture has no bytes"))?;
     let began = Instant::now();
-    let image = decode_image(media, &DecodeLimits::default()).map_err(refusal)?;
+    let image = decode_image(media, limits).map_err(refusal)?;
     let decoded = Instant::now();
     let prepared = profile.prepare(&image, &VisionOptions::default());
     let prepared = prepared.map_err(|error| Failure::bad_input(error.to_string()))?;

@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use ortolan_engine::{Engine, RunControl};
+use ortolan_media::DecodeLimits;
 
 use crate::wire::message::Part;
 use crate::wire::protocol::{Failure, Operation, SessionSettings, Status};
@@ -39,6 +40,8 @@ pub(crate) struct Call<'a> {
     pub(crate) parts: &'a [Part<'a>],
     /// What was too large for a slot: a model, or a large medium.
     pub(crate) attachment: Option<&'a [u8]>,
+    /// How large a picture may be.
+    pub(crate) limits: DecodeLimits,
 }
 
 /// Loaded models and calls under way.
@@ -46,6 +49,8 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Workbench {
     engine: Engine,
     sessions: SessionSettings,
+    /// How large the pictures of calls may be.
+    pub(crate) limits: DecodeLimits,
     models: RwLock<HashMap<u32, Arc<Model>>>,
     /// Calls under way, and calls that were cancelled before they began.
     calls: Mutex<HashMap<u64, CallState>>,
@@ -61,8 +66,9 @@ enum CallState {
 const FORGET_AFTER: usize = 256;
 
 impl Workbench {
-    pub(crate) fn new(engine: Engine, sessions: SessionSettings) -> Self {
-        Self { engine, sessions, models: RwLock::default(), calls: Mutex::default() }
+    pub(crate) fn new(engine: Engine, sessions: SessionSettings, picture_limit_px: u64) -> Self {
+        let limits = DecodeLimits { max_pixels: picture_limit_px, ..DecodeLimits::default() };
+        Self { engine, sessions, limits, models: RwLock::default(), calls: Mutex::default() }
     }
 
     /// Serves a call; what it answers goes into `sink` unless it fails.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use ortolan_engine::RunControl;
-use ortolan_media::{DecodeError, DecodeLimits, decode_image};
+use ortolan_media::{DecodeError, decode_image};
 use ortolan_vision::{Framing, InputTensor, ModelProfile, PictureView, VisionOptions, VisionOutput};
 
 use crate::answer::{Area, Timings, VisionAnswer, VisionRequest};
@@ -20,8 +20,7 @@ pub(super) fn serve(model: &Model, call: &Call<'_>, control: &RunControl, sink: 
     let profile = profile_of(model, &request)?;
     profile.check(&request.options).map_err(|error| Failure::bad_input(error.to_string()))?;
     let mut timings = Timings::default();
-    let image =
-        timed(&mut timings.decode_us, || decode_image(media_of(call)?, &DecodeLimits::default()).map_err(refusal))?;
+    let image = timed(&mut timings.decode_us, || decode_image(media_of(call)?, &call.limits).map_err(refusal))?;
     let mut look = Look::new(model, profile, &request.options, control);
     look.timings = timings;
     let (output, crop_of) = match &request.area {

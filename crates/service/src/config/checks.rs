@@ -16,7 +16,6 @@ const NOT_USED_YET: &[&str] = &[
     "cache.model_ttl_s",
     "cache.ttl_s",
     "callback",
-    "limits.max_image_px",
     "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",

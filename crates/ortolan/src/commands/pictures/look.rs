@@ -1,12 +1,13 @@
 //! One picture's way: upload, wait, fetch, draw.
 
+use ortolan_vision::draw::{Finding, annotate};
 use serde::Serialize;
 
 use super::out::Job;
 use crate::Failure;
 use crate::client::{Artifact, NewTask, Task, Upload};
 use crate::commands::{Session, ended, findings};
-use crate::draw::{Finding, annotate, read_picture, write_png};
+use crate::picture_file::{read_picture, write_png};
 use crate::progress::{Board, Work};
 
 /// What came of a picture.

@@ -5,6 +5,7 @@ use super::caption;
 use super::finding::{Finding, Rect};
 use super::label::Labels;
 use super::style::{Style, class_color};
+use crate::picture::{PictureError, RgbImage};
 
 /// How much a mask covers.
 const MASK_ALPHA: f64 = 0.42;
@@ -41,6 +42,12 @@ pub fn annotate(mut canvas: Canvas, findings: &[Finding]) -> Canvas {
         Some(finding) => caption::below(canvas, style, &finding.predictions),
         None => canvas,
     }
+}
+
+/// As [`annotate`], for a picture; an error means more pixels than a picture may have.
+pub fn annotated(image: RgbImage, findings: &[Finding]) -> Result<RgbImage, PictureError> {
+    let drawn = annotate(Canvas::from(image), findings);
+    RgbImage::new(drawn.width(), drawn.height(), drawn.into_pixels())
 }
 
 fn shape(canvas: &mut Canvas, style: Style, finding: &Finding) {

@@ -1,5 +1,7 @@
 //! A picture that can be drawn into; whatever lies outside of it is cut off.
 
+use crate::picture::RgbImage;
+
 /// Red, green, blue.
 pub type Rgb = [u8; 3];
 
@@ -58,6 +60,11 @@ impl Canvas {
     pub fn new(width: u32, height: u32, pixels: Vec<u8>) -> Option<Self> {
         let bytes = u128::from(width) * u128::from(height) * 3;
         (bytes == pixels.len() as u128).then_some(Self { width, height, pixels })
+    }
+
+    /// Gives the bytes away.
+    pub fn into_pixels(self) -> Vec<u8> {
+        self.pixels
     }
 
     /// Width in pixels.
@@ -169,6 +176,12 @@ impl Canvas {
     fn index(&self, x: i64, y: i64) -> Option<usize> {
         let inside = (0..i64::from(self.width)).contains(&x) && (0..i64::from(self.height)).contains(&y);
         inside.then(|| (y as usize * self.width as usize + x as usize) * 3)
+    }
+}
+
+impl From<RgbImage> for Canvas {
+    fn from(image: RgbImage) -> Self {
+        Self { width: image.width(), height: image.height(), pixels: image.into_pixels() }
     }
 }
 

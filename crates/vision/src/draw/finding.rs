@@ -1,7 +1,6 @@
 //! What can be drawn of an artifact.
 
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Deserializer};
 
 /// Something that was found in a picture. Lengths are pixels of the upright original.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -64,7 +63,7 @@ pub struct ClassScore {
 
 impl Finding {
     /// Reads a payload; `None` when it is of a kind that has no place in a picture.
-    pub fn read(payload: &Value) -> Option<Self> {
+    pub fn read<'de>(payload: impl Deserializer<'de>) -> Option<Self> {
         let finding = Self::deserialize(payload).ok()?;
         (finding.bounding_box.is_some() || !finding.predictions.is_empty()).then_some(finding)
     }
@@ -73,14 +72,14 @@ impl Finding {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     const BOX: &str = r#"{"x": 1.0, "y": 2, "width": 3, "height": 0}"#;
 
     fn read(payload: &str) -> Option<Finding> {
-        Finding::read(&serde_json::from_str(&payload.replace("BOX", BOX)).unwrap())
+        Finding::read(serde_json::from_str::<Value>(&payload.replace("BOX", BOX)).unwrap())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Pictures from and to files.
+//! Pictures from and to files, for drawing.
 
 use std::fs::Permissions;
 use std::io::BufWriter;
@@ -9,8 +9,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use ortolan_media::{DecodeLimits, decode_image};
 
-use super::Canvas;
 use crate::Failure;
+use ortolan_vision::draw::Canvas;
 
 /// Decodes a picture, upright. `name` is for the message when that fails.
 pub fn read_picture(bytes: &[u8], name: &Path) -> Result<Canvas, Failure> {
@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn a_turned_photograph_is_read_upright() {
-        let bytes = include_bytes!("../../../../fixtures/images/shapes_v_exif6.jpg");
-        let upright = include_bytes!("../../../../fixtures/images/shapes_v.png");
+        let bytes = include_bytes!("../../../fixtures/images/shapes_v_exif6.jpg");
+        let upright = include_bytes!("../../../fixtures/images/shapes_v.png");
         let (turned, upright) =
             (read_picture(bytes, Path::new("a")).unwrap(), read_picture(upright, Path::new("b")).unwrap());
         assert_eq!((turned.width(), turned.height()), (upright.width(), upright.height()));
