@@ -6,6 +6,7 @@ use std::error::Error;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use ortolan_domain::config::ConfigError;
 use ortolan_domain::error::{FieldError, Problem};
 use ortolan_domain::job::MlError;
 use ortolan_domain::{ErrorCode, TaskStatus};
@@ -158,6 +159,15 @@ impl From<FieldError> for ApiError {
         let mut error = Self::new(ErrorCode::Invalid, field.to_string());
         error.fields.push(field);
         error
+    }
+}
+
+impl From<ConfigError> for ApiError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Field(field) => field.into(),
+            ConfigError::Pipeline(error) => Self::new(ErrorCode::InvalidPipeline, error.to_string()),
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod models;
 mod openapi;
 mod page;
 mod pages;
+mod pipelines;
 mod predict;
 mod predictions;
 mod quarantine;

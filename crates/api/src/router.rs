@@ -10,8 +10,8 @@ use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
-    cache, health, keys, me, media, model_cache, models, openapi, pages, predict, predictions, quarantine, slots,
-    tasks, tenants, v2,
+    cache, health, keys, me, media, model_cache, models, openapi, pages, pipelines, predict, predictions, quarantine,
+    slots, tasks, tenants, v2,
 };
 
 /// Where the endpoints lie.
@@ -45,6 +45,7 @@ pub fn openapi_json() -> bytes::Bytes {
 fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
+        pipelines::routes(),
         media::routes(),
         models::routes(),
         slots::routes(),

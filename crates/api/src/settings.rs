@@ -33,6 +33,10 @@ pub struct ApiSettings {
     pub max_watchers: usize,
     /// How long a client may wait for a task in one request.
     pub max_wait: Duration,
+    /// How long a request for a pipeline waits for its end.
+    pub process_wait: Duration,
+    /// The header that a queue in front adds; a submission without it is refused. None where everybody may submit.
+    pub ingress_header: Option<String>,
     /// How often a watched task is looked at when no signal comes.
     pub watch_interval: Duration,
     /// Tasks of one tenant that have not ended, at most.
@@ -76,6 +80,8 @@ impl Default for ApiSettings {
             max_requests: 4096,
             max_watchers: 2048,
             max_wait: Duration::from_secs(30),
+            process_wait: Duration::from_secs(60),
+            ingress_header: None,
             watch_interval: Duration::from_secs(2),
             open_tasks_per_tenant: 100_000,
             task_expires_after: None,

@@ -44,11 +44,14 @@ pub enum ArtifactType {
     /// [`media::SceneV1`].
     #[serde(rename = "scene")]
     Scene,
+    /// [`PipelineResultV1`](crate::pipeline::PipelineResultV1).
+    #[serde(rename = "pipeline.result")]
+    PipelineResult,
 }
 
 impl ArtifactType {
     /// All types.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ObjectDetection,
         Self::Segmentation,
         Self::OrientedDetection,
@@ -59,6 +62,7 @@ impl ArtifactType {
         Self::OcrText,
         Self::PlaceClassification,
         Self::Scene,
+        Self::PipelineResult,
     ];
 
     /// The word used in JSON and in the database.
@@ -74,6 +78,7 @@ impl ArtifactType {
             Self::OcrText => "ocr.text",
             Self::PlaceClassification => "place.classification",
             Self::Scene => "scene",
+            Self::PipelineResult => "pipeline.result",
         }
     }
 
@@ -103,6 +108,7 @@ impl ArtifactType {
             Self::OcrText => check::<media::OcrDetectionV1>(payload),
             Self::PlaceClassification => check::<media::PlaceClassificationV1>(payload),
             Self::Scene => check::<media::SceneV1>(payload),
+            Self::PipelineResult => check::<crate::pipeline::PipelineResultV1>(payload),
         }
     }
 }

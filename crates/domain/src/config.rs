@@ -2,6 +2,7 @@
 
 mod sahi;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,8 @@ use serde_json::value::RawValue;
 
 use crate::error::FieldError;
 use crate::hash;
+use crate::pipeline::{PipelineConfig, PipelineError, PipelineWish};
+use crate::slot::Slot;
 use crate::task::TaskType;
 
 pub use sahi::{MAX_OVERLAP_RATIO, MatchMetric, Merge, SLICE_PX, SahiConfig};
@@ -136,8 +139,21 @@ pub enum TaskConfig {
     Image(ImageConfig),
     /// One picture through one model, tile by tile.
     Sahi(SahiConfig),
+    /// Several steps over one picture.
+    Pipeline(PipelineConfig),
     /// Nothing at all.
     Noop(NoopConfig),
+}
+
+/// Why a task cannot be told this.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A field is missing, unknown or out of range.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The definition is no pipeline.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
 }
 
 /// The default confidence thresholds that the service applies where a task names none.
@@ -172,19 +188,43 @@ impl TaskConfig {
         Ok(match kind {
             TaskType::Noop => Self::Noop(read(json)?),
             TaskType::SahiDetection => Self::Sahi(read(json)?),
+            TaskType::Pipeline => Self::Pipeline(read(json)?),
             _ => Self::Image(read(json)?),
         })
     }
 
     /// Checks what a client sent for a task of type `kind` and fills in the defaults.
-    pub fn check(kind: TaskType, json: &RawValue, defaults: ConfidenceDefaults) -> Result<CheckedConfig, FieldError> {
-        let mut config = Self::read(kind, json)?;
+    pub fn check(kind: TaskType, json: &RawValue, defaults: ConfidenceDefaults) -> Result<CheckedConfig, ConfigError> {
+        let mut config = match kind {
+            TaskType::Pipeline => {
+                let checked = PipelineConfig::check(read(json)?, defaults);
+                Self::Pipeline(checked.map_err(ConfigError::in_config)?)
+            }
+            _ => Self::read(kind, json)?,
+        };
         config.check_ranges()?;
         config.fill(kind, defaults);
+        Ok(config.written()?)
+    }
+
+    /// Checks a pipeline that is a request of its own, whose fields are named without a `config.` before them.
+    pub fn of_pipeline(wish: PipelineWish, defaults: ConfidenceDefaults) -> Result<CheckedConfig, ConfigError> {
+        Ok(Self::Pipeline(PipelineConfig::check(wish, defaults)?).written()?)
+    }
+
+    fn written(self) -> Result<CheckedConfig, FieldError> {
         let internal = |error: serde_json::Error| FieldError::new("config", format!("cannot be written: {error}"));
-        let hash = hash::canonical_hash(&config).map_err(internal)?.into();
-        let json = serde_json::value::to_raw_value(&config).map_err(internal)?;
-        Ok(CheckedConfig { config, json, hash })
+        let hash = hash::canonical_hash(&self).map_err(internal)?.into();
+        let json = serde_json::value::to_raw_value(&self).map_err(internal)?;
+        Ok(CheckedConfig { config: self, json, hash })
+    }
+
+    /// The model slots that a task of type `kind` needs.
+    pub fn slots(&self, kind: TaskType) -> BTreeSet<Slot> {
+        match self {
+            Self::Pipeline(config) => config.pipeline_definition.slots(),
+            _ => kind.slot().into_iter().collect(),
+        }
     }
 
     /// The task's wish for a queue.
@@ -192,6 +232,7 @@ impl TaskConfig {
         match self {
             Self::Image(config) => config.use_gpu,
             Self::Sahi(config) => config.use_gpu,
+            Self::Pipeline(config) => config.use_gpu,
             Self::Noop(_) => None,
         }
     }
@@ -201,6 +242,7 @@ impl TaskConfig {
         match self {
             Self::Image(config) => config.model_profile,
             Self::Sahi(config) => config.model_profile,
+            Self::Pipeline(config) => config.model_profile,
             Self::Noop(_) => ModelProfileName::Balanced,
         }
     }
@@ -209,7 +251,7 @@ impl TaskConfig {
         let threshold = match self {
             Self::Image(config) => &mut config.confidence_threshold,
             Self::Sahi(config) => &mut config.confidence_threshold,
-            Self::Noop(_) => return,
+            Self::Pipeline(_) | Self::Noop(_) => return,
         };
         let default = match kind {
             TaskType::ObjectDetection | TaskType::SahiDetection => Some(defaults.detect),
@@ -226,7 +268,17 @@ impl TaskConfig {
             Self::Noop(NoopConfig { sleep_ms }) if *sleep_ms > MAX_SLEEP_MS => {
                 Err(FieldError::new("config.sleep_ms", format!("must be at most {MAX_SLEEP_MS}, was {sleep_ms}")))
             }
-            Self::Noop(_) => Ok(()),
+            Self::Pipeline(_) | Self::Noop(_) => Ok(()),
+        }
+    }
+}
+
+impl ConfigError {
+    /// The same error, its field named as a part of a task's `config`.
+    fn in_config(self) -> Self {
+        match self {
+            Self::Field(error) => Self::Field(FieldError { field: format!("config.{}", error.field), ..error }),
+            other => other,
         }
     }
 }
@@ -286,7 +338,11 @@ mod tests {
     use super::*;
 
     fn check(kind: TaskType, json: &str) -> Result<CheckedConfig, FieldError> {
-        TaskConfig::check(kind, &RawValue::from_string(json.to_owned()).unwrap(), ConfidenceDefaults::default())
+        let json = RawValue::from_string(json.to_owned()).unwrap();
+        TaskConfig::check(kind, &json, ConfidenceDefaults::default()).map_err(|error| match error {
+            ConfigError::Field(error) => error,
+            ConfigError::Pipeline(error) => panic!("{error}"),
+        })
     }
 
     #[test]

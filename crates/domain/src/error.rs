@@ -44,6 +44,8 @@ codes! {
     MalformedRequest = "malformed_request", 400, "The request cannot be read", false;
     /// The tenant has no model in the slot that the task needs.
     ModelNotFound = "model_not_found", 400, "The model does not exist", false;
+    /// The definition is no pipeline, or names a step that nobody knows.
+    InvalidPipeline = "invalid_pipeline", 400, "The pipeline cannot be run", false;
     /// No key, or one that is not valid.
     Unauthenticated = "unauthenticated", 401, "An API key is needed", false;
     /// The key lacks the scope.

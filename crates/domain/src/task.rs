@@ -164,14 +164,22 @@ pub enum TaskType {
     Classification,
     /// Boxes around objects in a large picture, looked at tile by tile.
     SahiDetection,
+    /// Several steps over one picture.
+    Pipeline,
     /// Goes the whole way and does nothing, for benches and health.
     Noop,
 }
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 5] =
-        [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::SahiDetection, Self::Noop];
+    pub const ALL: [Self; 6] = [
+        Self::ObjectDetection,
+        Self::Segmentation,
+        Self::Classification,
+        Self::SahiDetection,
+        Self::Pipeline,
+        Self::Noop,
+    ];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -180,6 +188,7 @@ impl TaskType {
             Self::Segmentation => "segmentation",
             Self::Classification => "classification",
             Self::SahiDetection => "sahi_detection",
+            Self::Pipeline => "pipeline",
             Self::Noop => "noop",
         }
     }
@@ -189,19 +198,19 @@ impl TaskType {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The tenant's model slot that the task runs, if it runs one.
+    /// The tenant's model slot that the task runs, if it runs one; a pipeline's steps say it each for itself.
     pub const fn slot(self) -> Option<Slot> {
         match self {
             Self::ObjectDetection | Self::SahiDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
-            Self::Noop => None,
+            Self::Pipeline | Self::Noop => None,
         }
     }
 
     /// True when the task looks at a media object.
     pub const fn needs_media(self) -> bool {
-        self.slot().is_some()
+        !matches!(self, Self::Noop)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Reads pictures from bytes that nobody vouches for.
+//! Reads pictures from bytes that nobody vouches for, and writes pictures.
 //!
 //! Flow: [`probe_image`] tells a picture's format and upright size from its header; [`decode_image`] gives its pixels.
-//! Both recognise the format by the bytes alone.
+//! Both recognise the format by the bytes alone. [`shrink`] and [`encode_jpeg`] make thumbnails and files of pixels.
 //!
 //! Invariants:
 //! - One thread, no file access, nothing but the given slice.
@@ -14,6 +14,7 @@
 //!
 //! AVIF, HEIC, JPEG XL and SVG are not among the formats.
 
+mod encode;
 mod error;
 mod facts;
 mod jpeg;
@@ -23,6 +24,7 @@ mod others;
 mod png;
 mod samples;
 
+pub use encode::{EncodeError, MAX_JPEG_EDGE_PX, encode_jpeg, shrink};
 pub use error::DecodeError;
 pub use facts::{ImageFacts, ImageFormat};
 pub use limits::DecodeLimits;

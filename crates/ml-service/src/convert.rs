@@ -50,7 +50,7 @@ pub(crate) fn tiling(config: &SahiConfig) -> TilingOptions {
     }
 }
 
-fn class(class: &ClassRef) -> ClassSelector {
+pub(crate) fn class(class: &ClassRef) -> ClassSelector {
     match class {
         ClassRef::Id(id) => ClassSelector::Id(*id),
         ClassRef::Name(name) => ClassSelector::Name(name.clone()),

@@ -104,6 +104,7 @@ impl MlService {
             TaskConfig::Sahi(config) => {
                 self.picture(job, &config.of_tile(), Area::Tiles(convert::tiling(&config)), cancel).await
             }
+            TaskConfig::Pipeline(config) => self.pipeline(job, &config, cancel).await,
         }
     }
 

@@ -19,6 +19,7 @@ mod inference;
 mod job;
 mod observe;
 mod picture;
+mod pipeline;
 mod preload;
 mod progress;
 mod service;

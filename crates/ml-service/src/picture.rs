@@ -1,7 +1,7 @@
 //! One picture through one of the tenant's models.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::catalog::{CatalogError, LocalModel};
 use crate::convert;
+use crate::gate::{FairGate, Permit};
 use crate::job::Produced;
 use crate::service::MlService;
 
@@ -36,15 +37,8 @@ impl MlService {
         let key = self.key(ModelRef::new(job.tenant.clone(), slot));
         let model = self.model(&key.model).await?;
         let media = self.media(job.input.as_ref()).await?;
-        let began = Instant::now();
-        let permit = tokio::select! {
-            permit = self.0.gate.acquire(&job.tenant) => permit.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))?,
-            () = cancel.cancelled() => return Err(MlError::new(ErrorCode::Cancelled, "the task was cancelled")),
-            () = tokio::time::sleep_until(self.0.instant(job.deadline_at)) => return Err(MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the task waited for a device")),
-        };
-        metrics::ml_permit_waited(began.elapsed());
-        self.count_permits();
-        let wait_ms = began.elapsed().as_secs_f64() * 1e3;
+        let (permit, waited) = self.device_permit(job, cancel).await?;
+        let wait_ms = waited.as_secs_f64() * 1e3;
         let context = CallContext::cancelled_by(cancel.clone())
             .with_deadline(self.0.instant(job.deadline_at))
             .with_permit(permit)
@@ -55,6 +49,33 @@ impl MlService {
         let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;
         let timings = convert::timings(wait_ms, answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
+    }
+
+    /// Waits for the tenant's turn on the device; says how long it was.
+    pub(crate) async fn device_permit(
+        &self,
+        job: &MlJob,
+        cancel: &CancellationToken,
+    ) -> Result<(Permit, Duration), MlError> {
+        let began = Instant::now();
+        let permit = self.turn(&self.0.gate, job, cancel).await?;
+        metrics::ml_permit_waited(began.elapsed());
+        self.count_permits();
+        Ok((permit, began.elapsed()))
+    }
+
+    /// Waits for the tenant's turn at a gate, unless the job is cancelled or late.
+    pub(crate) async fn turn(
+        &self,
+        gate: &FairGate,
+        job: &MlJob,
+        cancel: &CancellationToken,
+    ) -> Result<Permit, MlError> {
+        tokio::select! {
+            permit = gate.acquire(&job.tenant) => permit.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string())),
+            () = cancel.cancelled() => Err(MlError::new(ErrorCode::Cancelled, "the task was cancelled")),
+            () = tokio::time::sleep_until(self.0.instant(job.deadline_at)) => Err(MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the task waited for a device")),
+        }
     }
 
     pub(crate) fn key(&self, model: ModelRef) -> ModelKey {
@@ -76,7 +97,7 @@ impl MlService {
     }
 
     /// The input's bytes, which must be those that were there when the task was submitted.
-    async fn media(&self, input: Option<&TaskInput>) -> Result<Bytes, MlError> {
+    pub(crate) async fn media(&self, input: Option<&TaskInput>) -> Result<Bytes, MlError> {
         let input = input.ok_or_else(|| MlError::new(ErrorCode::Invalid, "the task has no media"))?;
         let path = ObjectPath::parse(&input.object_path)
             .map_err(|_| MlError::new(ErrorCode::Internal, "the task's media cannot be named"))?;

@@ -18,6 +18,9 @@ use tokio_util::task::TaskTracker;
 use crate::catalog::ModelCatalog;
 use crate::gate::FairGate;
 
+/// Decoded pictures that pipelines hold for each permit of the device: one that is looked at, one that waits.
+const PICTURES_PER_PERMIT: usize = 2;
+
 /// What an operator can set.
 #[derive(Debug, Clone)]
 pub struct MlServiceSettings {
@@ -70,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) settings: MlServiceSettings,
     pub(crate) catalog: ModelCatalog,
     pub(crate) gate: FairGate,
+    /// Decoded pictures that are held for pipelines.
+    pub(crate) pictures: FairGate,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
     jobs: TaskTracker,
@@ -81,9 +86,22 @@ impl MlService {
         let MlServiceParts { pool, blobs, results, signals, clock, settings } = parts;
         let catalog = ModelCatalog::new(blobs.clone(), settings.max_model_bytes)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
+        let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let inner =
-            Inner { pool, blobs, results, signals, clock, settings, catalog, gate, preload_failures, under_way, jobs };
+        let inner = Inner {
+            pool,
+            blobs,
+            results,
+            signals,
+            clock,
+            settings,
+            catalog,
+            gate,
+            pictures,
+            preload_failures,
+            under_way,
+            jobs,
+        };
         Ok(Self(Arc::new(inner)))
     }
 

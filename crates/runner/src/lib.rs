@@ -32,6 +32,6 @@ pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSignature, ValueKind};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};
 pub use supervisor::{
-    CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, Loaded, ModelKey, ModelSource,
-    RunnerInfo, RunnerPool, SourceError,
+    CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, HeldPicture, Loaded, ModelKey,
+    ModelSource, RunnerInfo, RunnerPool, SourceError,
 };

@@ -63,7 +63,7 @@ start_server() {
 # servers. So the first is off and the second is left on.
 postgres_on() {
   unprivileged QUIT "$(postgres_folder)/postgres" -D "$scratch/pg" -p "$1" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-    -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=64MB
+    -c fsync="${postgres_fsync:-off}" -c full_page_writes="${postgres_fsync:-off}" -c max_connections=300 -c shared_buffers=64MB
 }
 
 redis_on() {

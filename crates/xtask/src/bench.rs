@@ -9,6 +9,7 @@ mod http;
 mod load;
 mod report;
 mod server;
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,9 +19,12 @@ use anyhow::{Context, Result, bail};
 
 use cells::{Bench, Cell};
 use report::Report;
+use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--rounds N] [--seconds N] [--under-way N] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
+  --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
+               syncs its commits, and Redis
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
@@ -29,6 +33,7 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--rounds N] [--seconds N] [--un
 /// What to measure, for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    production: bool,
     rounds: u32,
     cell: Duration,
     under_way: usize,
@@ -36,7 +41,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
+        Self { production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
     }
 }
 
@@ -51,10 +56,11 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     // On the disk that holds the build, as a user's data would be: a temporary folder in memory would make syncing free.
     let folder =
         tempfile::Builder::new().prefix("bench-").tempdir_in(binary.parent().context("the binary has no folder")?)?;
-    let bench = Bench::start(&binary, folder.path(), settings.clone())?;
+    let stores = settings.production.then(Stores::from_environment).transpose()?;
+    let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
-        for cell in Cell::ALL {
+        for cell in Cell::ALL.into_iter().filter(|cell| settings.production || *cell != Cell::Table) {
             eprintln!("round {round} of {}: {}", settings.rounds, cell.title());
             report.add(cell, bench.measure(cell));
         }
@@ -79,6 +85,7 @@ impl Settings {
             };
             match argument.as_str() {
                 "tasks" => {}
+                "--production" => settings.production = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
                 "--seconds" => settings.cell = Duration::from_secs(number()?.into()),
@@ -109,8 +116,9 @@ mod tests {
     #[test]
     fn arguments_are_read_in_order() -> Result<()> {
         assert_eq!(parse("")?, Settings::default());
-        let settings = parse("tasks --quick --under-way 8")?;
-        assert_eq!(settings, Settings { rounds: 2, cell: Duration::from_secs(2), under_way: 8 });
+        let settings = parse("tasks --production --quick --under-way 8")?;
+        let right = Settings { production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8 };
+        assert_eq!(settings, right);
         Ok(())
     }
 

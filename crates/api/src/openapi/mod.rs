@@ -26,6 +26,7 @@ pub(crate) use refusals::{ANYWHERE, answers, refusals};
     ),
     tags(
         (name = "tasks", description = "Durable units of work and what they found."),
+        (name = "pipelines", description = "Several steps over one picture."),
         (name = "predictions", description = "Named tensors through a model, and what was answered."),
         (name = "caches", description = "Answers that are kept for a while."),
         (name = "open inference protocol", description = "The Open Inference Protocol with the binary tensor extension. Errors are `{\"error\": …}`."),

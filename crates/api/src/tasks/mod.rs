@@ -8,7 +8,9 @@ mod cancel;
 mod enqueue;
 mod events;
 mod get;
+mod guard;
 mod list;
+mod process;
 pub(crate) mod quota;
 mod reconcile;
 mod retry;
@@ -25,6 +27,7 @@ use crate::state::ApiState;
 pub fn routes() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(list::list_tasks, submit::submit_task))
+        .routes(routes!(process::process))
         .routes(routes!(reconcile::reconcile_tasks))
         .routes(routes!(get::get_task))
         .routes(routes!(artifacts::task_artifacts))

@@ -23,6 +23,8 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/tasks", "read", Other::Own),
     ("POST", "/tasks", "write", Other::Own),
     ("POST", "/tasks/reconcile", "admin", Other::Own),
+    ("POST", "/tasks/process", "write", Other::Own),
+    ("GET", "/pipelines/steps", "read", Other::Own),
     ("GET", "/tasks/{task_id}", "read", Other::NotFound),
     ("GET", "/tasks/{task_id}/artifacts", "read", Other::NotFound),
     ("GET", "/tasks/{task_id}/events", "read", Other::NotFound),

@@ -12,6 +12,7 @@ mod model_files;
 mod models;
 mod openapi;
 mod predictions;
+mod process;
 mod promotion;
 mod protocol;
 mod quarantine;

@@ -146,12 +146,15 @@ mod tests {
     use serde_json::value::RawValue;
 
     use crate::TaskType;
-    use crate::config::{CheckedConfig, ConfidenceDefaults, TaskConfig};
+    use crate::config::{CheckedConfig, ConfidenceDefaults, ConfigError, TaskConfig};
     use crate::error::FieldError;
 
     fn check(json: &str) -> Result<CheckedConfig, FieldError> {
         let json = RawValue::from_string(json.to_owned()).unwrap();
-        TaskConfig::check(TaskType::SahiDetection, &json, ConfidenceDefaults::default())
+        TaskConfig::check(TaskType::SahiDetection, &json, ConfidenceDefaults::default()).map_err(|error| match error {
+            ConfigError::Field(error) => error,
+            ConfigError::Pipeline(error) => panic!("{error}"),
+        })
     }
 
     #[test]

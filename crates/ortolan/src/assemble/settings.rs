@@ -128,6 +128,11 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
         max_json_bytes: server.max_json_bytes,
         max_media_bytes: server.max_media_bytes,
         max_model_bytes: server.max_model_bytes,
+        process_wait: server.process_timeout,
+        ingress_header: server
+            .ingress_header
+            .clone()
+            .filter(|_| config.environment != config::Environment::Development),
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
         model_cache_ttl: config.cache.model_ttl,
         model_list_cache_ttl: config.cache.model_list_ttl,

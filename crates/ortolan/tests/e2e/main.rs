@@ -9,6 +9,7 @@ mod hostile_models;
 mod late;
 mod main_job;
 mod pictures;
+mod pipelines;
 mod restart;
 mod tenants;
 mod tiled;

@@ -127,8 +127,7 @@ impl Server {
     fn call(&self, head: &Head, parts: &[Part<'_>], sink: &mut SlotSink<'_>) -> Result<(), Failure> {
         let operation = Operation::from_code(head.operation);
         let operation = operation.ok_or_else(|| Failure::bad_input("the runner does not know this operation"))?;
-        let wants_file = operation == Operation::Load
-            || (matches!(operation, Operation::Vision | Operation::Probe) && !has_media(parts));
+        let wants_file = operation == Operation::Load || (operation.takes_media() && !has_media(parts));
         let attachment = if wants_file { Some(self.attachment(head.id)?) } else { None };
         let attachment = attachment.as_ref().map(Mapped::bytes);
         self.bench.serve(

@@ -6,6 +6,7 @@ mod deaths;
 mod doubt;
 mod exchange;
 mod groups;
+mod held;
 mod host;
 mod info;
 mod loaded;
@@ -21,6 +22,7 @@ mod validate;
 
 pub use context::CallContext;
 pub use deaths::{DeathCause, DeathCount};
+pub use held::HeldPicture;
 pub use info::{CacheInfo, CachedModel, RunnerInfo};
 pub use loaded::{CheckedInputs, Loaded};
 pub use pool::RunnerPool;

@@ -33,16 +33,17 @@ use crate::wire::protocol::{Hello, LoadOptions, Operation, json_of};
 /// A runner starts with the first call that needs it and again with the first call after its death.
 #[derive(Debug, Clone)]
 pub struct RunnerPool {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
 pub(super) struct Inner {
     pub(super) settings: RunnerSettings,
     clock: Arc<dyn Clock>,
     gpus: u32,
-    groups: Groups,
+    pub(super) groups: Groups,
     pub(super) validations: Semaphore,
-    next_model: AtomicU32,
+    /// Numbers of models, held pictures and kept files.
+    pub(super) next_model: AtomicU32,
 }
 
 impl std::fmt::Debug for Inner {
@@ -190,7 +191,7 @@ impl Inner {
         }
     }
 
-    fn check_media(&self, media: &Bytes) -> Result<(), RunnerError> {
+    pub(super) fn check_media(&self, media: &Bytes) -> Result<(), RunnerError> {
         let most = self.settings.media_limit_bytes;
         if media.len() <= most {
             return Ok(());
@@ -198,7 +199,7 @@ impl Inner {
         Err(RunnerError::TooLarge(format!("media may have at most {most} bytes")))
     }
 
-    async fn call(
+    pub(super) async fn call(
         &self,
         model: &LoadedModel,
         request: Request,
@@ -208,7 +209,12 @@ impl Inner {
     }
 
     /// The loaded model, waiting for whoever loads it.
-    async fn model(self: &Arc<Self>, key: ModelKey, source: Arc<dyn ModelSource>, bounds: &Bounds) -> LoadOutcome {
+    pub(super) async fn model(
+        self: &Arc<Self>,
+        key: ModelKey,
+        source: Arc<dyn ModelSource>,
+        bounds: &Bounds,
+    ) -> LoadOutcome {
         bounds.check()?;
         let pending = match self.groups.models.look_up(&key, source.sha256()) {
             Lookup::Ready(model) => return Ok(model),

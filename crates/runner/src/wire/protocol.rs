@@ -4,6 +4,7 @@ use ortolan_domain::Slot;
 use ortolan_engine::{Device, EngineError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::answer::VisionRequest;
 use crate::child::sandbox::Enforcement;
 use crate::error::{MediaRefusal, RunnerError};
 use crate::wire::message::{OwnedPart, PartKind};
@@ -21,13 +22,36 @@ pub(crate) enum Operation {
     Infer,
     /// A made-up input through a loaded model.
     Trial,
+    /// Decode a medium and hold the picture under the head's number; to held facts.
+    Hold,
+    /// A held picture through a loaded model; [`HeldVision`] to a vision answer.
+    VisionHeld,
+    /// Write a held picture as a file, the rest of which is kept under the head's number; to [`EncodedHead`] and its begin.
+    Encode,
+    /// A piece of the file under the head's number; [`ReadRequest`] to bytes.
+    Read,
 }
 
 impl Operation {
-    const ALL: [Self; 5] = [Self::Load, Self::Vision, Self::Probe, Self::Infer, Self::Trial];
+    const ALL: [Self; 9] = [
+        Self::Load,
+        Self::Vision,
+        Self::Probe,
+        Self::Infer,
+        Self::Trial,
+        Self::Hold,
+        Self::VisionHeld,
+        Self::Encode,
+        Self::Read,
+    ];
 
     pub(crate) const fn code(self) -> u16 {
         self as u16 + 1
+    }
+
+    /// True when the call brings a medium, in its slot or attached.
+    pub(crate) const fn takes_media(self) -> bool {
+        matches!(self, Self::Vision | Self::Probe | Self::Hold)
     }
 
     pub(crate) fn from_code(code: u16) -> Option<Self> {
@@ -212,6 +236,29 @@ pub(crate) struct InferOptions {
 pub(crate) struct LoadOptions {
     /// What it must be fit for.
     pub(crate) slot: Option<Slot>,
+}
+
+/// A held picture for a vision model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HeldVision {
+    /// The number that the picture is held under.
+    pub(crate) picture: u32,
+    /// What is asked.
+    pub(crate) request: VisionRequest,
+}
+
+/// The front of a written file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EncodedHead {
+    /// Bytes of the whole file.
+    pub(crate) size_bytes: u64,
+}
+
+/// Which piece of a file is wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ReadRequest {
+    /// Its first byte.
+    pub(crate) offset: u64,
 }
 
 #[cfg(test)]

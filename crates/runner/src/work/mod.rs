@@ -4,6 +4,7 @@
 mod convert;
 mod infer;
 mod model;
+mod pictures;
 mod probe;
 mod sessions;
 mod tiles;
@@ -18,9 +19,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use ortolan_engine::{Engine, RunControl};
 use ortolan_media::DecodeLimits;
 
-use crate::wire::message::Part;
+use crate::wire::message::{Part, PartKind};
 use crate::wire::protocol::{Failure, Operation, SessionSettings, Status};
 use model::Model;
+use pictures::Pictures;
 
 /// Where an answer goes. Called at most once for a call.
 pub(crate) trait Sink {
@@ -52,6 +54,7 @@ pub(crate) struct Workbench {
     /// How large the pictures of calls may be.
     pub(crate) limits: DecodeLimits,
     models: RwLock<HashMap<u32, Arc<Model>>>,
+    pictures: Pictures,
     /// Calls under way, and calls that were cancelled before they began.
     calls: Mutex<HashMap<u64, CallState>>,
 }
@@ -68,7 +71,8 @@ const FORGET_AFTER: usize = 256;
 impl Workbench {
     pub(crate) fn new(engine: Engine, sessions: SessionSettings, picture_limit_px: u64) -> Self {
         let limits = DecodeLimits { max_pixels: picture_limit_px, ..DecodeLimits::default() };
-        Self { engine, sessions, limits, models: RwLock::default(), calls: Mutex::default() }
+        let (models, pictures, calls) = (RwLock::default(), Pictures::default(), Mutex::default());
+        Self { engine, sessions, limits, models, pictures, calls }
     }
 
     /// Serves a call; what it answers goes into `sink` unless it fails.
@@ -95,6 +99,10 @@ impl Workbench {
             Operation::Probe => probe::serve(call, sink),
             Operation::Infer => infer::serve(&*self.model(call.model)?, call, control, sink),
             Operation::Trial => trial::serve(&*self.model(call.model)?, control, sink),
+            Operation::Hold => self.pictures.hold(call, sink),
+            Operation::VisionHeld => vision::serve_held(&*self.model(call.model)?, &self.pictures, call, control, sink),
+            Operation::Encode => self.pictures.encode(call, sink),
+            Operation::Read => self.pictures.read(call, sink),
         }
     }
 
@@ -113,12 +121,14 @@ impl Workbench {
         models.values().for_each(|model| model.sessions.wake_waiting());
     }
 
-    /// Forgets a model once no call uses it.
+    /// Forgets a model, or a picture, once no call uses it.
     pub(crate) fn unload(&self, number: u32) {
         let model = self.models.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        drop(model);
-        // SAFETY: gives freed memory back to the system; touches nothing that is in use.
-        unsafe { libc::malloc_trim(0) };
+        if self.pictures.forget(number) || model.is_some() {
+            drop(model);
+            // SAFETY: gives freed memory back to the system; touches nothing that is in use.
+            unsafe { libc::malloc_trim(0) };
+        }
     }
 
     /// How long the last run of a model took in microseconds.
@@ -149,6 +159,13 @@ impl Workbench {
 /// Nothing panics while it holds one of these locks in the middle of a change.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The JSON that comes with a call.
+fn json_of_call<T: serde::de::DeserializeOwned>(call: &Call<'_>) -> Result<T, Failure> {
+    let json = call.parts.iter().find(|part| part.kind == PartKind::Json);
+    let read = json.and_then(|part| serde_json::from_slice(part.bytes).ok());
+    read.ok_or_else(|| Failure::bad_input("the options cannot be read"))
 }
 
 /// Answers with JSON.

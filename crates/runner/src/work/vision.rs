@@ -5,28 +5,53 @@ use std::time::Instant;
 
 use ortolan_engine::RunControl;
 use ortolan_media::{DecodeError, decode_image};
-use ortolan_vision::{Framing, InputTensor, ModelProfile, PictureView, VisionOptions, VisionOutput};
+use ortolan_vision::{Framing, InputTensor, ModelProfile, PictureView, RgbImage, VisionOptions, VisionOutput};
 
 use crate::answer::{Area, Timings, VisionAnswer, VisionRequest};
 use crate::wire::message::PartKind;
-use crate::wire::protocol::{Failure, Status};
+use crate::wire::protocol::{Failure, HeldVision, Status};
 use crate::work::convert::{shapes_of, task_of, view_of, views_of};
 use crate::work::model::Model;
-use crate::work::{Call, Sink, put_json, tiles};
+use crate::work::pictures::Pictures;
+use crate::work::{Call, Sink, json_of_call, put_json, tiles};
 
 /// Decodes, prepares, runs and interprets; only the run holds a session.
 pub(super) fn serve(model: &Model, call: &Call<'_>, control: &RunControl, sink: &mut dyn Sink) -> Result<(), Failure> {
-    let request = request_of(call)?;
-    let profile = profile_of(model, &request)?;
-    profile.check(&request.options).map_err(|error| Failure::bad_input(error.to_string()))?;
+    let request: VisionRequest = json_of_call(call)?;
+    let profile = checked_profile(model, &request)?;
     let mut timings = Timings::default();
     let image = timed(&mut timings.decode_us, || decode_image(media_of(call)?, &call.limits).map_err(refusal))?;
+    answer(model, profile, &request, &image, (timings, control), sink)
+}
+
+/// The same with a picture that is decoded already.
+pub(super) fn serve_held(
+    model: &Model,
+    pictures: &Pictures,
+    call: &Call<'_>,
+    control: &RunControl,
+    sink: &mut dyn Sink,
+) -> Result<(), Failure> {
+    let HeldVision { picture, request } = json_of_call(call)?;
+    let profile = checked_profile(model, &request)?;
+    let image = pictures.get(picture)?;
+    answer(model, profile, &request, &image, (Timings::default(), control), sink)
+}
+
+fn answer(
+    model: &Model,
+    profile: &ModelProfile,
+    request: &VisionRequest,
+    image: &RgbImage,
+    (timings, control): (Timings, &RunControl),
+    sink: &mut dyn Sink,
+) -> Result<(), Failure> {
     let mut look = Look::new(model, profile, &request.options, control);
     look.timings = timings;
     let (output, crop_of) = match &request.area {
         Area::Whole => (look.at(image.view())?, Vec::new()),
-        Area::Tiles(tiling) => (tiles::tiles(&mut look, &image, *tiling, sink)?, Vec::new()),
-        Area::Crops(crops) => tiles::crops(&mut look, &image, crops, sink)?,
+        Area::Tiles(tiling) => (tiles::tiles(&mut look, image, *tiling, sink)?, Vec::new()),
+        Area::Crops(crops) => tiles::crops(&mut look, image, crops, sink)?,
     };
     let (width, height, timings) = (image.width(), image.height(), look.timings);
     put_json(sink, &VisionAnswer { output, crop_of, width, height, timings })
@@ -105,18 +130,13 @@ pub(super) fn refusal(error: DecodeError) -> Failure {
     Failure::new(status, error.to_string())
 }
 
-fn request_of(call: &Call<'_>) -> Result<VisionRequest, Failure> {
-    let json = call.parts.iter().find(|part| part.kind == PartKind::Json);
-    let request = json.map(|part| serde_json::from_slice(part.bytes));
-    match request {
-        Some(Ok(request)) => Ok(request),
-        _ => Err(Failure::bad_input("the options cannot be read")),
-    }
-}
-
-fn profile_of<'m>(model: &'m Model, request: &VisionRequest) -> Result<&'m ModelProfile, Failure> {
+/// The model's profile, which the request fits.
+fn checked_profile<'m>(model: &'m Model, request: &VisionRequest) -> Result<&'m ModelProfile, Failure> {
     let profile = model.profile.as_ref().filter(|profile| profile.task() == task_of(request.slot));
-    profile.ok_or_else(|| Failure::bad_input(format!("the model was not loaded for the slot {}", request.slot)))
+    let profile =
+        profile.ok_or_else(|| Failure::bad_input(format!("the model was not loaded for the slot {}", request.slot)))?;
+    profile.check(&request.options).map_err(|error| Failure::bad_input(error.to_string()))?;
+    Ok(profile)
 }
 
 pub(super) fn stopped() -> Failure {

@@ -27,7 +27,6 @@ const NOT_USED_YET: &[&str] = &[
     "redis.timeout_ms",
     "results",
     "secrets.sentry_dsn",
-    "server.ingress_header",
     "worker.hard_limit_s",
     "worker.soft_limit_s",
 ];

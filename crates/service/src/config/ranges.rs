@@ -17,6 +17,7 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("server.max_connections", 1.0, MANY),
     ("server.header_timeout_s", 1.0, 3_600.0),
     ("server.drain_timeout_s", 0.0, 3_600.0),
+    ("server.process_timeout_s", 1.0, 3_600.0),
     ("database.max_connections", 1.0, 10_000.0),
     ("database.worker_max_connections", 1.0, 10_000.0),
     ("redis.max_connections", 1.0, 10_000.0),

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::client::{Client, Tenant};
 use super::load::{Count, closed_loop};
 use super::server::Server;
+use super::stores::Stores;
 use super::{Settings, cpu, floors};
 
 const MODEL: &str = "fixtures/models/shapes_det_160.onnx";
@@ -26,6 +27,8 @@ pub enum Cell {
     Http,
     /// A page written and synced.
     Disk,
+    /// A task's three commits in a bare PostgreSQL table; in the production profile alone.
+    Table,
     /// No-op tasks whose submission is answered at their end.
     NoopWaiting,
     /// No-op tasks whose state is asked for.
@@ -61,9 +64,10 @@ pub struct Sample {
 
 impl Cell {
     /// In the order of measuring: each beside its floor.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Http,
         Self::Disk,
+        Self::Table,
         Self::NoopWaiting,
         Self::NoopPolling,
         Self::NoopIdle,
@@ -77,6 +81,7 @@ impl Cell {
         match self {
             Self::Http => "HTTP alone",
             Self::Disk => "disk sync",
+            Self::Table => "bare table (pg)",
             Self::NoopWaiting => "no-op tasks, waiting",
             Self::NoopPolling => "no-op tasks, polling",
             Self::NoopIdle => "no-op tasks, one at a time",
@@ -89,9 +94,9 @@ impl Cell {
     /// The cells whose figures are its limits, the nearest first.
     pub fn floors(self) -> &'static [Self] {
         match self {
-            Self::NoopWaiting | Self::NoopPolling => &[Self::Http, Self::Disk],
+            Self::NoopWaiting | Self::NoopPolling => &[Self::Http, Self::Table, Self::Disk],
             Self::Detection => &[Self::RawLoops, Self::RawLoop],
-            Self::Http | Self::Disk | Self::NoopIdle | Self::RawLoop | Self::RawLoops => &[],
+            Self::Http | Self::Disk | Self::Table | Self::NoopIdle | Self::RawLoop | Self::RawLoops => &[],
         }
     }
 }
@@ -102,6 +107,7 @@ pub struct Bench {
     binary: PathBuf,
     folder: PathBuf,
     settings: Settings,
+    stores: Option<Stores>,
     server: Server,
     tenant: Tenant,
     noop: Vec<u8>,
@@ -110,8 +116,8 @@ pub struct Bench {
 
 impl Bench {
     /// Starts the server in the folder, makes the tenant and gives it its model and its picture.
-    pub fn start(binary: &Path, folder: &Path, settings: Settings) -> Result<Self> {
-        let server = Server::start(binary, folder)?;
+    pub fn start(binary: &Path, folder: &Path, settings: Settings, stores: Option<Stores>) -> Result<Self> {
+        let server = Server::start(binary, folder, stores.as_ref())?;
         let tenant = Tenant::create(server.address)?;
         tenant.put_slot("detect", &std::fs::read(MODEL).context(MODEL)?)?;
         let media_id = tenant.upload("image/jpeg", &std::fs::read(PICTURE).context(PICTURE)?)?;
@@ -121,7 +127,16 @@ impl Bench {
         // The first of each kind loads the model, and shows whether there is anything to measure.
         tenant.client().task_by_waiting(&noop)?;
         tenant.client().task_by_waiting(&detection)?;
-        Ok(Self { binary: binary.to_owned(), folder: folder.to_owned(), settings, server, tenant, noop, detection })
+        Ok(Self {
+            binary: binary.to_owned(),
+            folder: folder.to_owned(),
+            settings,
+            stores,
+            server,
+            tenant,
+            noop,
+            detection,
+        })
     }
 
     /// Measures the cell once.
@@ -129,6 +144,10 @@ impl Bench {
         match cell {
             Cell::Http => Ok(self.load(self.settings.under_way, Client::get_health)),
             Cell::Disk => floors::disk_syncs_per_s(&self.folder, Duration::from_secs(1)).map(Sample::of_loop),
+            Cell::Table => {
+                let stores = self.stores.as_ref().context("only the production profile has a database server")?;
+                stores.table_cycles_per_s(self.settings.cell).map(Sample::of_loop)
+            }
             Cell::NoopWaiting => Ok(self.load(self.settings.under_way, |client| client.task_by_waiting(&self.noop))),
             Cell::NoopPolling => Ok(self.load(self.settings.under_way, |client| client.task_by_polling(&self.noop))),
             Cell::NoopIdle => self.one_at_a_time(),
@@ -150,7 +169,7 @@ impl Bench {
             move || work(&mut client)
         };
         let [before, after] = [const { Slot::new([0.0; 3]) }; 2];
-        let now = || [cpu::tree_s(self.server.pid()), cpu::own_s(), cpu::machine_s()];
+        let now = || [self.server.processor_s(), cpu::own_s(), cpu::machine_s()];
         let count = closed_loop(threads, self.settings.cell, make, || before.set(now()), || after.set(now()));
         let length_s = self.settings.cell.as_secs_f64();
         let cores = |which: usize| (after.get()[which] - before.get()[which]) / length_s;

@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::cpu;
 use super::http::Connection;
+use super::stores::Stores;
 
 const START_WITHIN: Duration = Duration::from_secs(60);
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -16,59 +18,97 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The operator's key of a server that lives for one bench on the loopback interface.
 pub const OPERATOR_KEY: &str = "bench-operator-key-0123456789abcdef0123456789";
 
-/// A running Ortolan; it is killed when this is dropped without `stop`.
+/// The services of the production profile, in the order of their start.
+const SERVICES: [&str; 4] = ["ml-service", "worker", "reconciler", "api"];
+
+/// A running Ortolan, of one process or of several; they are killed when this is dropped without `stop`.
 #[derive(Debug)]
 pub struct Server {
-    child: Child,
+    processes: Vec<Child>,
     log: PathBuf,
     /// Where it listens.
     pub address: SocketAddr,
 }
 
 impl Server {
-    /// Starts `binary up` with its data under the folder and waits until it is ready.
-    pub fn start(binary: &Path, folder: &Path) -> Result<Self> {
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let log = folder.join("server.log");
-        let output = File::create(&log)?;
-        let child = Command::new(binary)
-            .args(["up", "--no-demo", "--listen", &address.to_string(), "--data-dir"])
-            .arg(folder.join("data"))
-            .env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut server = Self { child, log, address };
+    /// Starts `binary up`, or each service on the given stores, with the data under the folder, and waits until it is ready.
+    pub fn start(binary: &Path, folder: &Path, stores: Option<&Stores>) -> Result<Self> {
+        let address = free_address()?;
+        let mut server = Self { processes: Vec::new(), log: folder.join("server.log"), address };
+        let data = folder.join("data");
+        match stores {
+            None => {
+                let mut command = Command::new(binary);
+                command.args(["up", "--no-demo", "--listen", &address.to_string(), "--data-dir"]).arg(data);
+                server.spawn(command)?;
+            }
+            Some(stores) => {
+                let ml = free_address()?;
+                for service in SERVICES {
+                    let mut command = Command::new(binary);
+                    command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
+                    command.env("DATABASE_URL", &stores.database_url).env("REDIS_URL", &stores.redis_url);
+                    command.env("ORTOLAN_SERVER__LISTEN", address.to_string());
+                    command.env("ORTOLAN_ML__LISTEN", ml.to_string()).env("ML_SERVICE_URL", format!("http://{ml}"));
+                    server.spawn(command)?;
+                }
+            }
+        }
         server.wait_until_ready()?;
         Ok(server)
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    fn spawn(&mut self, mut command: Command) -> Result<()> {
+        let output = File::options().create(true).append(true).open(&self.log)?;
+        command
+            .env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        self.processes.push(child);
+        Ok(())
     }
 
-    /// Asks it to stop, and fails when it does not do so cleanly.
+    /// Processor time so far of all its processes with what they started, in seconds.
+    pub fn processor_s(&self) -> f64 {
+        self.processes.iter().map(|process| cpu::tree_s(process.id())).sum()
+    }
+
+    /// Asks every process to stop, and fails when one does not do so cleanly.
     pub fn stop(mut self) -> Result<()> {
-        Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
+        for process in &self.processes {
+            Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
+        }
         let asked = Instant::now();
         while asked.elapsed() < STOP_WITHIN {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("the server ended with {status}: {}", self.last_words()),
+            match self.first_end()? {
+                Some((_, status)) if !status.success() => {
+                    bail!("the server ended with {status}: {}", self.last_words())
+                }
+                Some((ended, _)) => drop(self.processes.swap_remove(ended)),
+                None if self.processes.is_empty() => return Ok(()),
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
         bail!("the server did not stop within {STOP_WITHIN:?}")
     }
 
+    /// The first of the processes that has ended.
+    fn first_end(&mut self) -> Result<Option<(usize, ExitStatus)>> {
+        for (number, process) in self.processes.iter_mut().enumerate() {
+            if let Some(status) = process.try_wait()? {
+                return Ok(Some((number, status)));
+            }
+        }
+        Ok(None)
+    }
+
     fn wait_until_ready(&mut self) -> Result<()> {
         let mut connection = Connection::new(self.address);
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some((_, status)) = self.first_end()? {
                 bail!("the server ended with {status}: {}", self.last_words());
             }
             if connection.request("GET", "/health/ready", "", b"").is_ok_and(|answer| answer.status == 200) {
@@ -88,9 +128,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Ok(None) = self.child.try_wait() {
-            let _gone_already_is_fine = self.child.kill();
-            let _gone_already_is_fine = self.child.wait();
+        for process in &mut self.processes {
+            let _gone_already_is_fine = process.kill();
+            let _gone_already_is_fine = process.wait();
         }
     }
+}
+
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

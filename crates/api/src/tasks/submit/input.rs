@@ -1,5 +1,6 @@
 //! What a task needs besides its configuration: the media object to look at, and the model to look with.
 
+use ortolan_domain::config::TaskConfig;
 use ortolan_domain::media::{Media, MediaKind};
 use ortolan_domain::slot::missing_model;
 use ortolan_domain::task::TaskInput;
@@ -11,13 +12,19 @@ use crate::error::ApiError;
 use crate::slots::model_path;
 use crate::state::ApiState;
 
-/// Refuses a task whose slot is empty; the object at the conventional path decides, no record of it.
-pub async fn require_model(state: &ApiState, tenant: &Tenant, kind: TaskType) -> Result<(), ApiError> {
-    let Some(slot) = kind.slot() else { return Ok(()) };
-    match state.blobs.facts(&model_path(&tenant.name, slot)?).await? {
-        Some(_) => Ok(()),
-        None => Err(ApiError::new(ErrorCode::ModelNotFound, missing_model(&tenant.name, slot))),
+/// Refuses a task of which one slot is empty; the object at the conventional path decides, no record of it.
+pub async fn require_models(
+    state: &ApiState,
+    tenant: &Tenant,
+    kind: TaskType,
+    config: &TaskConfig,
+) -> Result<(), ApiError> {
+    for slot in config.slots(kind) {
+        if state.blobs.facts(&model_path(&tenant.name, slot)?).await?.is_none() {
+            return Err(ApiError::new(ErrorCode::ModelNotFound, missing_model(&tenant.name, slot)));
+        }
     }
+    Ok(())
 }
 
 /// The media object that the wish names, if it names one.

@@ -9,12 +9,15 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use ortolan_domain::config::CheckedConfig;
 use ortolan_domain::task::{NewTask, TaskInput};
-use ortolan_domain::{ErrorCode, Task, TaskId};
+use ortolan_domain::{ErrorCode, Priority, Task, TaskId, TaskType};
 use ortolan_service::telemetry::metrics::task_submitted;
-use ortolan_store::{Submission, Tenant};
+use ortolan_store::{Idempotency, Submission, Tenant};
 
 use self::body::{Order, TaskForm, TaskWish};
+pub use self::input::require_models;
+use super::guard::require_ingress;
 use super::view::TaskView;
 use super::watch::{Watcher, wait_until_ended};
 use crate::auth::{Access, WriteAccess};
@@ -26,7 +29,7 @@ use crate::quarantine::refuse_quarantined;
 use crate::state::ApiState;
 
 refusals!(
-    SubmitRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory, IdempotencyConflict,
+    SubmitRefusals: ModelNotFound, InvalidPipeline, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory, IdempotencyConflict,
     Quarantined, QuotaExceeded, DeadlineExceeded
 );
 
@@ -53,6 +56,7 @@ pub async fn submit_task(
     PreferWait(wait): PreferWait,
     request: Request,
 ) -> Result<Response, ApiError> {
+    require_ingress(state.settings(), request.headers())?;
     state.quota.admit(tenant.id, state.now()).await?;
     let order = Order::read(&state, &tenant, request).await?;
     // Watched from before it exists, so that its end cannot be missed and nothing has to be read to be sure.
@@ -83,7 +87,7 @@ async fn submit(
     idempotency: IdempotencyKey,
 ) -> Result<Box<Task>, ApiError> {
     let Order { wish, config, file } = order;
-    if let Err(refusal) = input::require_model(state, tenant, wish.task_type).await {
+    if let Err(refusal) = require_models(state, tenant, wish.task_type, &config.config).await {
         if let Some(file) = file {
             file.object.discard().await;
         }
@@ -104,43 +108,63 @@ async fn submit(
     let outcome = match input {
         Ok(input) => {
             let promise = idempotency.promise(state, &wish.request(&config, input.as_ref(), uploaded.is_some()));
-            let task = new_task(state, tenant, id, &wish, config, input);
-            state.stores.tasks.submit(task, promise).await.map_err(ApiError::from)
+            let parts = NewTaskParts { id, task_type: wish.task_type, priority: wish.priority };
+            store(state, new_task(state, tenant, parts, config, input), promise).await
         }
         Err(refusal) => Err(refusal),
     };
-    if let (Some(media), false) = (&uploaded, matches!(outcome, Ok(Submission::Created(_)))) {
+    if let (Some(media), false) = (&uploaded, matches!(outcome, Ok((_, true)))) {
         delete_media(state, tenant, media.id).await?;
     }
-    match outcome? {
+    outcome.map(|(task, _)| task)
+}
+
+/// Stores a task and has it dispatched; true when it is new, false when the same key gave it before.
+pub async fn store(
+    state: &ApiState,
+    task: NewTask,
+    promise: Option<Idempotency>,
+) -> Result<(Box<Task>, bool), ApiError> {
+    match state.stores.tasks.submit(task, promise).await? {
         Submission::Created(task) => {
             task_submitted(task.spec.task_type);
             state.dispatcher.nudge(task.spec.queue);
-            Ok(task)
+            Ok((task, true))
         }
-        Submission::Replayed(task) => Ok(task),
+        Submission::Replayed(task) => Ok((task, false)),
         Submission::Conflict => {
             Err(ApiError::new(ErrorCode::IdempotencyConflict, "the Idempotency-Key came with another request before"))
         }
     }
 }
 
-fn new_task(
+/// What a new task is, beside its configuration and input.
+pub struct NewTaskParts {
+    /// Its id.
+    pub id: TaskId,
+    /// What it does.
+    pub task_type: TaskType,
+    /// How urgent it is.
+    pub priority: Priority,
+}
+
+/// A task of the tenant, submitted now.
+pub fn new_task(
     state: &ApiState,
     tenant: &Tenant,
-    id: TaskId,
-    wish: &TaskWish,
-    config: ortolan_domain::config::CheckedConfig,
+    parts: NewTaskParts,
+    config: CheckedConfig,
     input: Option<TaskInput>,
 ) -> NewTask {
+    let NewTaskParts { id, task_type, priority } = parts;
     let now = state.now();
     NewTask {
         id,
         tenant_id: tenant.id,
         tenant: tenant.name.clone(),
-        task_type: wish.task_type,
-        queue: state.settings().routes.queue(wish.task_type, config.config.use_gpu()),
-        priority: wish.priority,
+        task_type,
+        queue: state.settings().routes.queue(task_type, config.config.use_gpu()),
+        priority,
         config: config.json,
         config_hash: config.hash.to_string(),
         input,

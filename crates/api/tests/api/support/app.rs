@@ -10,6 +10,7 @@ use ortolan_api::auth::secret::hash_key;
 use ortolan_api::{ApiParts, ApiSettings, ApiState, Reconcile, ReconcileStats, router};
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
+use ortolan_domain::artifact::Artifact;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::{KeyId, ManualClock, RunId, Scope, Task, TaskId, TenantId, Timestamp};
 use ortolan_queue::Queues;
@@ -215,9 +216,14 @@ impl Wired {
 
     /// Ends a running task well.
     pub async fn complete(&self, task: &Task) {
+        self.complete_with(task, Vec::new()).await;
+    }
+
+    /// Ends a running task well, with these artifacts.
+    pub async fn complete_with(&self, task: &Task, artifacts: Vec<Artifact>) {
         let now = Timestamp::parse_rfc3339("2026-01-02T03:04:07Z").unwrap();
         let fence = self.fence(&task.spec.id.to_string()).await;
-        let completion = Completion { fence, now, artifacts: Vec::new(), inference_time_ms: Some(1.5) };
+        let completion = Completion { fence, now, artifacts, inference_time_ms: Some(1.5) };
         assert!(self.stores.tasks.complete(completion).await.unwrap());
     }
 

@@ -32,7 +32,10 @@ pub struct ServerConfig {
     pub no_auth: bool,
     /// Whose requests those without a key are.
     pub no_auth_tenant: TenantSlug,
-    /// The header that a queue in front adds; outside of development a pipeline request without it is refused.
+    /// How long a request for a pipeline waits for its end.
+    #[serde(rename = "process_timeout_s", with = "value::seconds")]
+    pub process_timeout: Duration,
+    /// The header that a queue in front adds; outside of development a submission without it is refused.
     #[serde(with = "value::optional_text")]
     pub ingress_header: Option<String>,
 }
