@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::batch::{BatchPolicy, Lines};
 use crate::catalog::ModelCatalog;
 use crate::gate::FairGate;
+use crate::stats::Stats;
 
 /// What an operator can set.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub struct MlServiceSettings {
     pub drain: Duration,
     /// Deadline of a short question.
     pub question_timeout: Duration,
+    /// How requests with tensors are put together, unless they say otherwise.
+    pub batching: BatchPolicy,
     /// How tenants are kept apart, for health.
     pub isolation: String,
     /// Version of ONNX Runtime, for health.
@@ -70,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) settings: MlServiceSettings,
     pub(crate) catalog: ModelCatalog,
     pub(crate) gate: FairGate,
+    pub(crate) lines: Lines,
+    pub(crate) stats: Stats,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
     jobs: TaskTracker,
@@ -82,9 +88,22 @@ impl MlService {
         let catalog = ModelCatalog::new(blobs.clone(), settings.max_model_bytes)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let inner =
-            Inner { pool, blobs, results, signals, clock, settings, catalog, gate, preload_failures, under_way, jobs };
-        Ok(Self(Arc::new(inner)))
+        let (lines, stats) = (Lines::default(), Stats::default());
+        Ok(Self(Arc::new(Inner {
+            pool,
+            blobs,
+            results,
+            signals,
+            clock,
+            settings,
+            catalog,
+            gate,
+            lines,
+            stats,
+            preload_failures,
+            under_way,
+            jobs,
+        })))
     }
 
     /// Takes jobs until `stop`, then waits for those under way, and cancels what is left after the drain.
