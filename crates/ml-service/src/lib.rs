@@ -22,6 +22,7 @@ mod job;
 mod observe;
 mod picture;
 mod preload;
+mod progress;
 mod service;
 mod stats;
 

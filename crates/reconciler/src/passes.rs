@@ -7,7 +7,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_domain::Clock;
 use ortolan_queue::Queues;
 use ortolan_service::telemetry::metrics;
-use ortolan_store::TaskStore;
+use ortolan_store::{PredictionStore, TaskStore};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ pub struct ReconcilerSettings {
 pub struct ReconcilerParts {
     /// The truth.
     pub tasks: Arc<dyn TaskStore>,
+    /// Records of predictions.
+    pub predictions: Arc<dyn PredictionStore>,
     /// The queues.
     pub queues: Queues,
     /// Moves pending rows into the queues.
@@ -77,6 +79,7 @@ impl Reconciler {
         self.count(&mut report).await;
         self.report_long_running(&mut report).await;
         self.delete_ended(&mut report).await;
+        self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
         self.clean_broker(&mut report).await;
         metrics::reconciled(report.errors.is_empty(), began.elapsed());

@@ -6,12 +6,14 @@
 //! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
 
 mod cluster;
+mod database;
 pub mod fixtures;
 mod operator;
 mod server;
 mod tenant;
 
 pub use cluster::Cluster;
+pub use database::OwnDatabase;
 pub use operator::Operator;
 pub use server::{Server, ServerOptions};
 pub use tenant::{Answer, Tenant};

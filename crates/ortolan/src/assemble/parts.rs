@@ -12,7 +12,7 @@ use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts};
-use ortolan_results::{Redis, ResultStore, Signals};
+use ortolan_results::{Cache, Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit, StorageKind};
 use ortolan_service::health::{self, HealthRegistry, Importance};
@@ -38,6 +38,8 @@ pub struct Ports {
     pub results: ResultStore,
     /// Media and models.
     pub blobs: Blobs,
+    /// Answers that are kept for a while, and counts.
+    pub cache: Cache,
 }
 
 /// The database, and dispatch out of it.
@@ -54,7 +56,8 @@ impl Ports {
         let clock = SystemClock::shared();
         let (queues, signals, results) =
             (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = Cache::in_process(clock.clone());
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// Ports that all processes on one Redis share.
@@ -63,7 +66,8 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = Cache::redis(&redis, clock.clone());
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// The ML service, its preloaded models loaded.
@@ -112,6 +116,7 @@ impl Truth {
     pub fn reconciler(&self, config: &Config, ports: &Ports) -> Reconciler {
         Reconciler::new(ReconcilerParts {
             tasks: self.stores.tasks.clone(),
+            predictions: self.stores.predictions.clone(),
             queues: ports.queues.clone(),
             dispatcher: self.dispatcher.clone(),
             clock: ports.clock.clone(),
@@ -139,6 +144,8 @@ impl Truth {
             signals: ports.signals.clone(),
             blobs: ports.blobs.clone(),
             inference,
+            counters: settings::counters(config, &ports.cache, &ports.clock),
+            cache: ports.cache.clone(),
             reconcile: Arc::new(ByHand(reconciler.clone())),
             clock: ports.clock.clone(),
             stop: shutdown.token(),

@@ -11,14 +11,16 @@ use super::{Config, Database, Environment, MaskedUrl, Profile, StorageKind};
 
 /// Settings, and whole sections, that nothing reads yet.
 const NOT_USED_YET: &[&str] = &[
-    "cache",
+    "cache.key_prefix",
+    "cache.model_list_ttl_s",
+    "cache.model_ttl_s",
+    "cache.ttl_s",
     "callback",
     "limits.max_image_px",
     "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
     "ml.model_revalidate_s",
-    "rate_limit",
     "redis.enabled",
     "redis.max_connections",
     "redis.timeout_ms",
