@@ -57,22 +57,16 @@ impl MlService {
         let prepared = Prepared { key, loaded, checked, deadline, source };
         let policy = self.policy(request.batching);
         match batch::rows_of(&prepared.loaded, &prepared.checked, policy) {
-            Some(rows) => self.in_a_batch(prepared, policy, rows, arrived).await,
+            Some(rows) => self.in_a_batch(prepared, policy, rows).await,
             None => prepared.answer(self, None, BatchClose::Alone).await,
         }
     }
 
-    async fn in_a_batch(
-        &self,
-        prepared: Prepared,
-        policy: BatchPolicy,
-        rows: usize,
-        arrived: Instant,
-    ) -> Result<InferAnswer, MlError> {
+    async fn in_a_batch(&self, prepared: Prepared, policy: BatchPolicy, rows: usize) -> Result<InferAnswer, MlError> {
         let deadline = prepared.deadline;
         let bytes = prepared.checked.inputs.iter().map(|input| input.data.len()).sum();
         let (sender, answer) = oneshot::channel();
-        let member = Member { prepared, policy, rows, bytes, arrived, answer: sender };
+        let member = Member { prepared, policy, rows, bytes, arrived: Instant::now(), answer: sender };
         self.0.lines.join(self, member).map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))?;
         match tokio::time::timeout_at(deadline, answer).await {
             Ok(Ok(answer)) => answer,

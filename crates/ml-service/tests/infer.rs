@@ -283,7 +283,7 @@ async fn another_digest_means_another_file() {
 async fn requests_run_together_and_each_gets_its_rows() {
     let bench = bench(1, 100).await;
     let models = [bench.model("a", "matmul").await, bench.model("b", "matmul").await];
-    let batching = Some(Batching { max_rows: 16, max_wait_ms: 100 });
+    let batching = Some(Batching { max_rows: 16, max_wait_ms: 1000 });
     let one = |index: usize| {
         let rows = 1 + index % 3;
         let values: Vec<f32> = (0..rows * 4).map(|value| (index * 100 + value) as f32).collect();

@@ -40,8 +40,8 @@ pub struct BatchPolicy {
 }
 
 impl BatchPolicy {
-    /// Every request runs by itself.
-    pub const OFF: Self = Self { max_rows: 1, max_bytes: 0, max_wait: Duration::ZERO };
+    /// Every request runs by itself, unless its model says otherwise.
+    pub const OFF: Self = Self { max_rows: 1, max_bytes: 8 << 20, max_wait: Duration::ZERO };
 }
 
 /// Most rows of a run, whatever a model asks for.
@@ -55,6 +55,7 @@ pub(crate) struct Member {
     pub(crate) policy: BatchPolicy,
     pub(crate) rows: usize,
     pub(crate) bytes: usize,
+    /// When it joined the line.
     pub(crate) arrived: Instant,
     pub(crate) answer: oneshot::Sender<Result<InferAnswer, MlError>>,
 }
