@@ -17,14 +17,14 @@ impl Batch {
     }
 
     /// Takes a request, or gives it back and says why the batch is closed.
-    pub(super) fn take(&mut self, next: Member) -> Result<(), (Member, BatchClose)> {
+    pub(super) fn take(&mut self, next: Member) -> Option<(Member, BatchClose)> {
         if let Some(why) = self.refuses(&next) {
-            return Err((next, why));
+            return Some((next, why));
         }
         self.rows += next.rows;
         self.bytes += next.bytes;
         self.members.push(next);
-        Ok(())
+        None
     }
 
     /// True when no request at all would fit.

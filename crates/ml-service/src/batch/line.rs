@@ -46,7 +46,7 @@ async fn batch(service: &MlService, first: Member, members: &mut Receiver<Member
     // Others came while the device was busy.
     while aside.is_none() && !batch.is_full() {
         let Ok(next) = members.try_recv() else { break };
-        if let Err((next, reason)) = batch.take(next) {
+        if let Some((next, reason)) = batch.take(next) {
             (aside, why) = (Some(next), reason);
         }
     }
@@ -64,7 +64,7 @@ async fn wait_for_others(batch: &mut Batch, members: &mut Receiver<Member>) -> (
     while !batch.is_full() {
         match timeout_at(until, members.recv()).await {
             Ok(Some(next)) => {
-                if let Err((next, why)) = batch.take(next) {
+                if let Some((next, why)) = batch.take(next) {
                     return (Some(next), why);
                 }
             }
