@@ -205,6 +205,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
         signals,
         clock,
         settings: MlServiceSettings {
+            batching: ortolan_ml_service::BatchPolicy::OFF,
             worker_id: 0,
             concurrency: 2,
             most_jobs: 64,

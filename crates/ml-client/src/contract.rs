@@ -119,6 +119,8 @@ pub struct LoadedModel {
     pub sha256: String,
     /// Size of the file.
     pub size_bytes: u64,
+    /// By how much its runner grew while it was loaded; absent when that could not be measured.
+    pub memory_bytes: Option<u64>,
     /// When it was loaded.
     pub loaded_at: Timestamp,
 }
@@ -147,14 +149,16 @@ pub struct ModelCacheInfo {
     pub models: Vec<LoadedModel>,
     /// The runners that hold them.
     pub runners: Vec<RunnerInfo>,
+    /// Models that the cache's limits have unloaded since the start.
+    pub evictions: u64,
     /// True when there is an accelerator.
     pub gpu_available: bool,
     /// How many.
     pub gpu_count: u32,
-    /// Accelerator memory that sessions use.
-    pub gpu_memory_allocated: u64,
-    /// Accelerator memory that is set aside.
-    pub gpu_memory_reserved: u64,
+    /// Accelerator memory that is in use; absent when that cannot be measured.
+    pub gpu_memory_allocated: Option<u64>,
+    /// Accelerator memory that sessions may take; absent when there is no limit.
+    pub gpu_memory_reserved: Option<u64>,
 }
 
 /// One device of the ML service.

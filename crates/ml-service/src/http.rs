@@ -112,7 +112,7 @@ fn answer<T: Serialize>(outcome: Result<T, MlError>) -> Response {
     }
 }
 
-fn failed(error: MlError) -> Response {
+pub(crate) fn failed(error: MlError) -> Response {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, Json(error)).into_response()
 }

@@ -3,53 +3,95 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ortolan_domain::ErrorCode;
-use ortolan_domain::TenantSlug;
 use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
-use ortolan_ml_client::{self as ml_client, InferRequest, ModelSignature};
-use ortolan_runner::{CallContext, InferAnswer, ModelSource};
-use ortolan_service::telemetry::metrics;
+use ortolan_domain::tensor::row_count;
+use ortolan_domain::{ErrorCode, TenantSlug};
+use ortolan_ml_client::{BatchClose, Batching, InferAnswer, InferRequest, ModelSignature};
+use ortolan_runner::{CallContext, CheckedInputs, Loaded, ModelKey, ModelSource};
+use ortolan_service::telemetry::inference;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::batch::{self, BatchPolicy, Member};
 use crate::catalog::LocalModel;
 use crate::convert;
 use crate::gate::Permit;
 use crate::service::MlService;
+use crate::stats::Ran;
+
+/// A request whose model is loaded and whose tensors fit it.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) key: ModelKey,
+    pub(crate) loaded: Loaded,
+    pub(crate) checked: CheckedInputs,
+    pub(crate) deadline: Instant,
+    source: Arc<LocalModel>,
+}
 
 impl MlService {
-    /// Loads the model unless it is loaded, waits for the tenant's turn and runs.
-    pub(crate) async fn run_tensors(&self, request: InferRequest) -> Result<ml_client::InferAnswer, MlError> {
-        let deadline = Instant::now() + request.timeout;
-        let model = self.model_of(&request.model, request.sha256.as_deref()).await?;
-        let model_sha256 = model.sha256().to_owned();
-        let key = self.key(request.model);
-        let context = || CallContext::default().with_deadline(deadline);
-        let load = || async {
-            let source: Arc<dyn ModelSource> = model.clone();
-            self.0.pool.load(&key, source, &context()).await.map_err(|error| convert::error(&error))
-        };
-        let mut loaded = load().await?;
-        let checked = loaded.check(request.inputs, &request.outputs).map_err(|error| convert::error(&error))?;
-        let began = Instant::now();
-        let permit = self.permit(key.tenant(), deadline).await?;
-        let wait_ms = milliseconds(began.elapsed());
-        if !loaded.is_alive() {
-            loaded = load().await?;
+    /// Loads the model unless it is loaded, waits for the tenant's turn and runs, perhaps together with other requests.
+    pub(crate) async fn run_tensors(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
+        let (arrived, model) = (Instant::now(), request.model.clone());
+        let request_id = request.request_id.clone();
+        let outcome = self.answer_tensors(request, arrived).await;
+        self.0.stats.ended(&model, outcome.is_ok(), arrived.elapsed());
+        inference::request_ended(
+            outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"),
+            arrived.elapsed(),
+        );
+        self.count_permits();
+        if let Err(error) = &outcome {
+            tracing::info!(request_id, tenant = %model.tenant, model = %model.name, code = %error.code, detail = error.detail, "inference ended with an error");
         }
-        let answer = loaded.infer(checked, context().with_permit(permit)).await;
-        let InferAnswer { outputs, timings } = answer.map_err(|error| convert::error(&error))?;
-        let timings = convert::timings(wait_ms, timings);
-        Ok(ml_client::InferAnswer { outputs, model_sha256, timings, batch_size: 1 })
+        outcome
+    }
+
+    async fn answer_tensors(&self, request: InferRequest, arrived: Instant) -> Result<InferAnswer, MlError> {
+        let deadline = arrived + request.timeout;
+        let source = self.model_of(&request.model, request.sha256.as_deref()).await?;
+        let key = self.key(request.model);
+        let loaded = self.load_until(&key, &source, deadline).await?;
+        let checked = loaded.check(request.inputs, &request.outputs).map_err(|error| convert::error(&error))?;
+        let prepared = Prepared { key, loaded, checked, deadline, source };
+        let policy = self.policy(request.batching);
+        match batch::rows_of(&prepared.loaded, &prepared.checked, policy) {
+            Some(rows) => self.in_a_batch(prepared, policy, rows).await,
+            None => prepared.answer(self, None, BatchClose::Alone).await,
+        }
+    }
+
+    async fn in_a_batch(&self, prepared: Prepared, policy: BatchPolicy, rows: usize) -> Result<InferAnswer, MlError> {
+        let deadline = prepared.deadline;
+        let bytes = prepared.checked.inputs.iter().map(|input| input.data.len()).sum();
+        let (sender, answer) = oneshot::channel();
+        let member = Member { prepared, policy, rows, bytes, arrived: Instant::now(), answer: sender };
+        self.0.lines.join(self, member).map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))?;
+        match tokio::time::timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(MlError::new(ErrorCode::Unavailable, "the service is stopping")),
+            Err(_) => Err(late()),
+        }
+    }
+
+    /// What was set for the model, within the bounds of the service.
+    fn policy(&self, wanted: Option<Batching>) -> BatchPolicy {
+        let usual = self.0.settings.batching;
+        wanted.map_or(usual, |Batching { max_rows, max_wait_ms }| BatchPolicy {
+            max_rows: (max_rows as usize).min(batch::MOST_ROWS),
+            max_wait: Duration::from_millis(max_wait_ms.into()),
+            ..usual
+        })
     }
 
     /// Loads the model unless it is loaded, and says what it takes and gives.
     pub(crate) async fn signature(&self, model: ModelRef, sha256: Option<&str>) -> Result<ModelSignature, MlError> {
         let copy = self.model_of(&model, sha256).await?;
         let sha256 = copy.sha256().to_owned();
-        let facts = self.0.pool.preload(&self.key(model), copy, self.question()).await;
-        let facts = facts.map_err(|error| convert::error(&error))?;
-        let (inputs, outputs) = convert::specs(&facts.signature);
+        let deadline = Instant::now() + self.0.settings.question_timeout;
+        let loaded = self.load_until(&self.key(model), &copy, deadline).await?;
+        let (inputs, outputs) = convert::specs(&loaded.facts().signature);
         Ok(ModelSignature { inputs, outputs, sha256 })
     }
 
@@ -71,17 +113,85 @@ impl MlService {
         ))
     }
 
-    async fn permit(&self, tenant: &TenantSlug, deadline: Instant) -> Result<Permit, MlError> {
-        let began = Instant::now();
+    async fn load_until(&self, key: &ModelKey, source: &Arc<LocalModel>, deadline: Instant) -> Result<Loaded, MlError> {
+        let context = CallContext::default().with_deadline(deadline);
+        let source: Arc<dyn ModelSource> = source.clone();
+        self.0.pool.load(key, source, &context).await.map_err(|error| convert::error(&error))
+    }
+
+    /// The tenant's turn at the device.
+    pub(crate) async fn permit(&self, tenant: &TenantSlug, deadline: Instant) -> Result<Permit, MlError> {
         let permit = tokio::time::timeout_at(deadline, self.0.gate.acquire(tenant)).await;
-        let permit = permit.map_err(|_| {
-            MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the request waited for a device")
-        })?;
-        metrics::ml_permit_waited(began.elapsed());
-        permit.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))
+        permit.map_err(|_| late())?.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))
     }
 }
 
-fn milliseconds(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+impl Prepared {
+    /// SHA-256 of the model's file.
+    pub(crate) fn model_sha256(&self) -> &str {
+        self.source.sha256()
+    }
+
+    /// The same model with other tensors.
+    pub(crate) fn with(&self, checked: CheckedInputs, deadline: Instant) -> Self {
+        Self { checked, deadline, ..self.clone() }
+    }
+
+    /// Runs by itself, with a permit that was taken for it or with one of its own.
+    pub(crate) async fn answer(
+        self,
+        service: &MlService,
+        permit: Option<Permit>,
+        closed: BatchClose,
+    ) -> Result<InferAnswer, MlError> {
+        let began = Instant::now();
+        let permit = match permit {
+            Some(permit) => permit,
+            None => service.permit(self.key.tenant(), self.deadline).await?,
+        };
+        let waited = began.elapsed();
+        let (model, model_sha256, rows) = (self.key.model.clone(), self.model_sha256().to_owned(), self.rows());
+        let ran = self.run(service, permit).await?;
+        let noted = Ran { rows, waits: &[waited], timings: ran.timings, closed };
+        service.note(&model, &noted);
+        let timings = convert::timings(waited.as_secs_f64() * 1e3, ran.timings);
+        let batch_size = u32::try_from(rows).unwrap_or(u32::MAX);
+        Ok(InferAnswer { outputs: ran.outputs, model_sha256, timings, batch_size })
+    }
+
+    /// Runs; loads the model again when its runner ended while this waited.
+    pub(crate) async fn run(self, service: &MlService, permit: Permit) -> Result<ortolan_runner::InferAnswer, MlError> {
+        let loaded = if self.loaded.is_alive() {
+            self.loaded
+        } else {
+            service.load_until(&self.key, &self.source, self.deadline).await?
+        };
+        let context = CallContext::default().with_deadline(self.deadline).with_permit(permit);
+        loaded.infer(self.checked, context).await.map_err(|error| convert::error(&error))
+    }
+
+    fn rows(&self) -> usize {
+        let first = self.checked.inputs.first().filter(|_| batch::has_batch_axis(&self.loaded.facts().signature));
+        first.and_then(|input| row_count(&input.shape)).unwrap_or(1)
+    }
+}
+
+impl MlService {
+    /// Notes a run in the model's numbers and in the metrics.
+    pub(crate) fn note(&self, model: &ModelRef, ran: &Ran<'_>) {
+        self.0.stats.ran(model, self.0.clock.now(), ran);
+        let took = ran.timings;
+        let us = Duration::from_micros;
+        inference::ran(&inference::Run {
+            rows: ran.rows as u64,
+            waits: ran.waits,
+            prepare: us(took.decode_us + took.prepare_us),
+            run: us(took.run_us),
+            interpret: us(took.interpret_us),
+        });
+    }
+}
+
+fn late() -> MlError {
+    MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the request waited for a device")
 }

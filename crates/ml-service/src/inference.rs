@@ -65,15 +65,15 @@ impl Inference for MlService {
         Ok(self.0.pool.unload(&self.key(model)))
     }
 
-    async fn model_stats(&self, _tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
-        Ok(Vec::new())
+    async fn model_stats(&self, tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
+        Ok(self.0.stats.list(tenant.as_ref()))
     }
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
         let deaths = self.0.pool.deaths();
         let died =
             |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
-        let CacheInfo { models, runners, gpu_count } = self.0.pool.cache_info();
+        let CacheInfo { models, runners, gpu_count, evictions } = self.0.pool.cache_info();
         let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
         let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).map(loaded).collect();
         let runners = runners.into_iter().filter(|runner| mine(runner.tenant.as_ref()));
@@ -88,10 +88,11 @@ impl Inference for MlService {
             model_count: models.len(),
             models,
             runners: runners.collect(),
+            evictions,
             gpu_available: gpu_count > 0,
             gpu_count,
-            gpu_memory_allocated: 0,
-            gpu_memory_reserved: 0,
+            gpu_memory_allocated: None,
+            gpu_memory_reserved: None,
         })
     }
 
@@ -163,6 +164,7 @@ fn loaded(model: ortolan_runner::CachedModel) -> LoadedModel {
         device: model.device,
         sha256: model.sha256,
         size_bytes: model.size_bytes,
+        memory_bytes: model.memory_bytes,
         loaded_at: model.loaded_at,
     }
 }

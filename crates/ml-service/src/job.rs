@@ -51,19 +51,17 @@ impl MlService {
     async fn answer(&self, job: MlJob) {
         let cancel = self.0.begin(job.attempt);
         let began = Instant::now();
-        let config = TaskConfig::read(job.task_type, &job.config);
-        let model_profile = config.as_ref().map_or_else(|_| ModelProfileName::default(), TaskConfig::model_profile);
-        let outcome = match config {
-            Ok(config) => self.produce(&job, config, &cancel).await,
-            Err(error) => Err(MlError::new(ErrorCode::Invalid, error.to_string())),
+        let result = self.result(&job, &cancel).await;
+        let error = match &result.outcome {
+            MlOutcome::Items(_) => None,
+            MlOutcome::Error(error) => Some(error),
         };
-        let word = outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
-        metrics::ml_job_ended(job.task_type, word, began.elapsed());
+        metrics::ml_job_ended(job.task_type, error.map_or("ok", |error| error.code.as_str()), began.elapsed());
         self.count_permits();
-        if let Err(error) = &outcome {
+        if let Some(error) = error {
             tracing::info!(code = %error.code, detail = error.detail, "inference ended with an error");
         }
-        let is_stored = !cancel.is_cancelled() && self.store(&job, stamp(&job, model_profile, outcome)).await;
+        let is_stored = !cancel.is_cancelled() && self.store(&job, result).await;
         self.0.end(job.attempt);
         if !is_stored {
             self.release(job.attempt).await;
@@ -95,6 +93,17 @@ impl MlService {
                 );
             }
         }
+    }
+
+    /// Runs a job and stamps what comes out.
+    pub(crate) async fn result(&self, job: &MlJob, cancel: &CancellationToken) -> MlResult {
+        let config = TaskConfig::read(job.task_type, &job.config);
+        let model_profile = config.as_ref().map_or_else(|_| ModelProfileName::default(), TaskConfig::model_profile);
+        let outcome = match config {
+            Ok(config) => self.produce(job, config, cancel).await,
+            Err(error) => Err(MlError::new(ErrorCode::Invalid, error.to_string())),
+        };
+        stamp(job, model_profile, outcome)
     }
 
     async fn produce(&self, job: &MlJob, config: TaskConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {

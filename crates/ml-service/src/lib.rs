@@ -10,8 +10,10 @@
 //! and a permit comes back when the runner has let go of the call, however it ends; a tenant waits for its turn, not for
 //! another tenant's queue.
 
+mod batch;
 mod catalog;
 mod convert;
+mod endpoints;
 mod gate;
 pub mod http;
 mod infer;
@@ -23,7 +25,10 @@ mod pipeline;
 mod preload;
 mod progress;
 mod service;
+mod stats;
 
+pub use batch::BatchPolicy;
+pub use endpoints::infer_endpoints;
 pub use gate::{FairGate, GateFacts, Permit};
 pub use preload::PreloadError;
 pub use service::{MlService, MlServiceParts, MlServiceSettings};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ortolan_runner::DeathCause;
-use ortolan_service::telemetry::metrics;
+use ortolan_service::telemetry::{inference, metrics};
 
 use crate::service::MlService;
 
@@ -18,8 +18,11 @@ impl MlService {
         let mut ticks = tokio::time::interval(PERIOD);
         loop {
             ticks.tick().await;
+            self.0.pool.trim_cache();
             let cache = self.0.pool.cache_info();
             metrics::ml_models_loaded(cache.models.len());
+            let bytes = cache.models.iter().filter_map(|model| model.memory_bytes).sum();
+            inference::model_cache(cache.evictions, bytes);
             metrics::runners(cache.runners.len());
             self.tell_deaths(&mut told);
         }

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::batch::{BatchPolicy, Lines};
 use crate::catalog::ModelCatalog;
 use crate::gate::FairGate;
+use crate::stats::Stats;
 
 /// Decoded pictures that pipelines hold for each permit of the device: one that is looked at, one that waits.
 const PICTURES_PER_PERMIT: usize = 2;
@@ -38,6 +40,8 @@ pub struct MlServiceSettings {
     pub drain: Duration,
     /// Deadline of a short question.
     pub question_timeout: Duration,
+    /// How requests with tensors are put together, unless they say otherwise.
+    pub batching: BatchPolicy,
     /// How tenants are kept apart, for health.
     pub isolation: String,
     /// Version of ONNX Runtime, for health.
@@ -75,6 +79,8 @@ pub(crate) struct Inner {
     pub(crate) gate: FairGate,
     /// Decoded pictures that are held for pipelines.
     pub(crate) pictures: FairGate,
+    pub(crate) lines: Lines,
+    pub(crate) stats: Stats,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
     jobs: TaskTracker,
@@ -88,6 +94,7 @@ impl MlService {
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
+        let (lines, stats) = (Lines::default(), Stats::default());
         let inner = Inner {
             pool,
             blobs,
@@ -98,6 +105,8 @@ impl MlService {
             catalog,
             gate,
             pictures,
+            lines,
+            stats,
             preload_failures,
             under_way,
             jobs,

@@ -83,6 +83,10 @@ pub struct RunnerSettings {
     pub intra_threads: usize,
     /// How long a load may take before its runner is killed.
     pub load_timeout: Duration,
+    /// Most loaded models; past it those longest unused are unloaded, but never one in use. No limit when absent.
+    pub cache_max_models: Option<usize>,
+    /// Most measured bytes of loaded models; likewise.
+    pub cache_max_bytes: Option<u64>,
     /// A runner that served nothing for so long is ended; never when absent.
     pub idle_timeout: Option<Duration>,
     /// How uploaded models are tried.
@@ -125,6 +129,8 @@ impl RunnerSettings {
             workers: 4,
             intra_threads: 1,
             load_timeout: Duration::from_secs(60),
+            cache_max_models: None,
+            cache_max_bytes: None,
             idle_timeout: None,
             validation: ValidationSettings::default(),
         }

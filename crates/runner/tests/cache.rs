@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ortolan_domain::Slot;
-use ortolan_runner::{CallContext, RunnerError, RunnerPool, RunnerSettings};
+use ortolan_runner::{CallContext, ModelKey, RunnerError, RunnerPool, RunnerSettings};
 use support::*;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -173,4 +173,83 @@ async fn a_program_that_is_no_runner_or_a_library_that_is_none_is_an_error_at_th
     let settings = RunnerSettings { runtime_library: "/etc/passwd".into(), ..settings() };
     let error = RunnerPool::start(settings, clock()).await.unwrap_err();
     assert!(matches!(&error, RunnerError::Spawn(words) if words.contains("ONNX Runtime")), "{error:?}");
+}
+
+/// Loads a model of the fixtures under a name of its own and gives its key.
+async fn load_as(pool: &RunnerPool, tenant: &str, name: &str) -> ModelKey {
+    let place = tensor_key(tenant, name);
+    pool.load(&place, Source::of(DETECT), &CallContext::default()).await.unwrap();
+    place
+}
+
+fn loaded(pool: &RunnerPool) -> Vec<String> {
+    pool.cache_info().models.into_iter().map(|model| model.key).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_limits_nothing_is_ever_unloaded() {
+    let pool = pool().await;
+    for tenant in ["a", "b"] {
+        for name in ["1", "2", "3", "4", "5"] {
+            load_as(&pool, tenant, name).await;
+        }
+    }
+    let info = pool.cache_info();
+    assert_eq!((info.models.len(), info.evictions), (10, 0));
+    assert!(info.models.iter().any(|model| model.memory_bytes.is_some_and(|bytes| bytes > 1 << 20)), "measured");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_a_limit_the_longest_unused_goes_but_never_one_in_use() {
+    let pool = start(RunnerSettings { cache_max_models: Some(2), ..settings() }).await;
+    let (one, two) = (load_as(&pool, "a", "1").await, load_as(&pool, "a", "2").await);
+    load_as(&pool, "a", "1").await;
+    let three = load_as(&pool, "a", "3").await;
+    let both = |a: &ModelKey, b: &ModelKey| {
+        let mut keys = vec![a.to_string(), b.to_string()];
+        keys.sort();
+        keys
+    };
+    assert_eq!(loaded(&pool), both(&one, &three), "the second was unused longest");
+    let in_use = pool.load(&one, Source::of(DETECT), &CallContext::default()).await.unwrap();
+    load_as(&pool, "a", "2").await;
+    load_as(&pool, "a", "3").await;
+    assert!(loaded(&pool).contains(&one.to_string()), "it is in use");
+    assert_eq!(loaded(&pool).len(), 2);
+    assert!(pool.cache_info().evictions >= 3);
+    drop(in_use);
+    load_as(&pool, "a", "2").await;
+    assert_eq!(loaded(&pool), both(&two, &three));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_bytes_counts_what_was_measured() {
+    let pool = start(RunnerSettings { cache_max_bytes: Some(1), ..settings() }).await;
+    load_as(&pool, "a", "1").await;
+    let last = load_as(&pool, "b", "2").await;
+    assert_eq!(loaded(&pool), [last.to_string()], "the last one stays");
+    assert_eq!(pool.cache_info().evictions, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unloading_gives_memory_back() {
+    let pool = pool().await;
+    let first = load_as(&pool, "a", "0").await;
+    let resident = || pool.cache_info().runners[0].rss_bytes;
+    let before = resident();
+    let mut places = Vec::new();
+    for name in 1..12 {
+        places.push(load_as(&pool, "a", &name.to_string()).await);
+    }
+    let full = resident();
+    assert!(full > before + (20 << 20), "eleven models take memory: {before} -> {full}");
+    assert!(places.iter().all(|place| pool.unload(place)));
+    // The runner hears of it on its command socket.
+    let target = before + (full - before) / 3;
+    let deadline = std::time::Instant::now() + LONG;
+    while resident() > target {
+        assert!(std::time::Instant::now() < deadline, "{before} -> {full} -> {} bytes", resident());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(loaded(&pool), [first.to_string()]);
 }

@@ -17,14 +17,16 @@ pub struct ModelCacheView {
     models: Vec<LoadedModelView>,
     /// The processes that hold them.
     runners: Vec<RunnerView>,
+    /// Models that the cache's limits have unloaded since the start.
+    evictions: u64,
     /// True when there is an accelerator.
     gpu_available: bool,
     /// How many.
     gpu_count: u32,
-    /// Accelerator memory that models use, in bytes.
-    gpu_memory_allocated: u64,
-    /// Accelerator memory that is set aside, in bytes.
-    gpu_memory_reserved: u64,
+    /// Accelerator memory that is in use, in bytes; `null` when that cannot be measured.
+    gpu_memory_allocated: Option<u64>,
+    /// Accelerator memory that runners may take, in bytes; `null` when there is no limit.
+    gpu_memory_reserved: Option<u64>,
     /// Always `null`: paths of the server are not told.
     local_model_dir: Option<String>,
 }
@@ -46,6 +48,8 @@ struct LoadedModelView {
     sha256: String,
     /// Size of the file.
     size_bytes: u64,
+    /// By how much its process grew while it was loaded; `null` when that could not be measured.
+    memory_bytes: Option<u64>,
     /// When it was loaded.
     #[schema(value_type = String, format = DateTime)]
     loaded_at: Timestamp,
@@ -68,8 +72,8 @@ struct RunnerView {
 
 impl From<LoadedModel> for LoadedModelView {
     fn from(model: LoadedModel) -> Self {
-        let LoadedModel { key, tenant, model, device, sha256, size_bytes, loaded_at } = model;
-        Self { key, tenant, model_type: model.to_string(), device, sha256, size_bytes, loaded_at }
+        let LoadedModel { key, tenant, model, device, sha256, size_bytes, memory_bytes, loaded_at } = model;
+        Self { key, tenant, model_type: model.to_string(), device, sha256, size_bytes, memory_bytes, loaded_at }
     }
 }
 
@@ -87,6 +91,7 @@ impl From<ModelCacheInfo> for ModelCacheView {
             model_count: info.model_count,
             models: info.models.into_iter().map(LoadedModelView::from).collect(),
             runners: info.runners.into_iter().map(RunnerView::from).collect(),
+            evictions: info.evictions,
             gpu_available: info.gpu_available,
             gpu_count: info.gpu_count,
             gpu_memory_allocated: info.gpu_memory_allocated,

@@ -4,6 +4,7 @@
 //! length and as many bytes, which is the binary encoding of the Open Inference Protocol.
 
 mod datatype;
+mod rows;
 mod strings;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use crate::error::FieldError;
 
 pub use datatype::Datatype;
+pub use rows::{concat_rows, row_count, split_rows};
 pub use strings::{Strings, encode_strings};
 
 /// A tensor that owns its elements. A clone shares them.

@@ -12,6 +12,11 @@ impl<'a> Strings<'a> {
         Self { rest: data }
     }
 
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// How many strings there are; nothing when the last one is cut short.
     pub fn count_all(mut self) -> Option<usize> {
         let count = self.by_ref().count();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use ortolan_domain::SystemClock;
 use ortolan_ml_client::{HttpInference, Inference};
+use ortolan_ml_service::infer_endpoints;
 use ortolan_reconciler::Reconciler;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
@@ -86,6 +87,7 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
     checks::ml_service(&registry, inference.clone());
     let routes = ortolan_ml_service::http::router(inference, settings::tensor_bytes(config))
         .merge(health::routes(registry, metrics));
+    let routes = if config.ml.infer_endpoints { routes.merge(infer_endpoints(service.clone())) } else { routes };
     let listener = listen(config.ml.listen).await?;
     let jobs = service.run(ports.queues.ml.clone(), shutdown.token());
     let (_, jobs) = tokio::join!(serve(listener, routes, ServeLimits::from(&config.server), shutdown), jobs);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ortolan_api::{ApiSettings, Rates};
 use ortolan_domain::Clock;
-use ortolan_ml_service::MlServiceSettings;
+use ortolan_ml_service::{BatchPolicy, MlServiceSettings};
 use ortolan_reconciler::ReconcilerSettings;
 use ortolan_results::Cache;
 use ortolan_runner::{DevicePolicy, Isolation, RunnerSettings};
@@ -39,6 +39,8 @@ pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
         grace: ml.cancel_grace,
         picture_limit_px: config.limits.max_image_px,
         media_limit_bytes: usize::try_from(config.server.max_media_bytes).unwrap_or(usize::MAX),
+        cache_max_models: ml.model_cache_max_models.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        cache_max_bytes: ml.model_cache_max_mb.map(|most| most << 20),
         room_bytes: tensor_bytes(config),
         sessions_per_model: ml.gpu_concurrency,
         workers: ml.gpu_concurrency + 2,
@@ -69,6 +71,11 @@ pub fn ml_service(config: &Config, runtime_library: &std::path::Path) -> MlServi
         max_model_bytes: config.server.max_model_bytes,
         drain: config.server.drain_timeout,
         question_timeout: config.ml.inference_timeout,
+        batching: BatchPolicy {
+            max_rows: config.ml.batch_max_rows as usize,
+            max_bytes: usize::try_from(config.ml.batch_max_mb.min(config.ml.max_tensor_mb) << 20).unwrap_or(usize::MAX),
+            max_wait: config.ml.batch_max_wait,
+        },
         isolation: isolation(config).to_owned(),
         runtime_version: runtime::version(runtime_library),
     }

@@ -14,7 +14,7 @@ use crate::supervisor::deaths::Deaths;
 use crate::supervisor::host::Host;
 use crate::supervisor::info::{RunnerInfo, resident};
 use crate::supervisor::local::{Local, open_engine};
-use crate::supervisor::models::ModelCache;
+use crate::supervisor::models::{CacheLimits, ModelCache};
 use crate::supervisor::spawn::Launch;
 
 /// The use of a runner, which ends once the pool and all loaded models and calls have let go of it.
@@ -38,6 +38,11 @@ impl Lease {
     /// True until the runner ended.
     pub(super) fn is_alive(&self) -> bool {
         self.host.is_alive()
+    }
+
+    /// Its resident memory.
+    pub(super) fn resident_bytes(&self) -> u64 {
+        resident(self.host.pid()).now_bytes
     }
 
     /// Lets the runner forget a model.
@@ -82,7 +87,7 @@ impl Group {
 }
 
 /// All places of runners.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Groups {
     groups: Mutex<HashMap<GroupKey, Arc<Group>>>,
     pub(super) models: Arc<ModelCache>,
@@ -90,6 +95,12 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// No runners yet, and a cache of models with these limits.
+    pub(super) fn new(limits: CacheLimits) -> Self {
+        let models = Arc::new(ModelCache::new(limits));
+        Self { groups: Mutex::default(), models, deaths: Arc::default() }
+    }
+
     /// The runner for a tenant on a device, started if there is none alive.
     pub(super) async fn lease(
         &self,

@@ -17,6 +17,8 @@ pub struct CacheInfo {
     pub runners: Vec<RunnerInfo>,
     /// How many GPUs are used.
     pub gpu_count: u32,
+    /// Models that the limits have unloaded so far.
+    pub evictions: u64,
 }
 
 /// A loaded model.
@@ -36,6 +38,8 @@ pub struct CachedModel {
     pub size_bytes: u64,
     /// Since when.
     pub loaded_at: Timestamp,
+    /// By how much its runner grew while it was loaded; absent when it did not, as it used memory that was free.
+    pub memory_bytes: Option<u64>,
     /// What it is.
     pub facts: Arc<ModelFacts>,
 }

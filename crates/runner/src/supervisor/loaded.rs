@@ -35,6 +35,11 @@ impl Loaded {
         &self.0.facts
     }
 
+    /// True when both are one and the same loaded model.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// False once its runner has ended, so that it has to be loaded again.
     pub fn is_alive(&self) -> bool {
         self.0.lease.is_alive()

@@ -1,6 +1,7 @@
 //! The loaded models by key. A load happens once however many calls wait for it, and holds up no other key.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ortolan_domain::{TenantSlug, Timestamp};
@@ -23,6 +24,17 @@ pub(super) struct LoadedModel {
     pub(super) size_bytes: u64,
     pub(super) device: Device,
     pub(super) loaded_at: Timestamp,
+    /// By how much its runner grew while it was loaded.
+    pub(super) memory_bytes: Option<u64>,
+    /// When it was last asked for, as the cache counts.
+    pub(super) last_used: AtomicU64,
+}
+
+impl LoadedModel {
+    /// What it counts for against a limit: what was measured, but at least the file.
+    fn cost_bytes(&self) -> u64 {
+        self.memory_bytes.unwrap_or(0).max(self.size_bytes)
+    }
 }
 
 impl Drop for LoadedModel {
@@ -39,6 +51,15 @@ type Pending = watch::Receiver<Option<LoadOutcome>>;
 enum Entry {
     Loading { sha256: String, pending: Pending },
     Ready(Arc<LoadedModel>),
+}
+
+impl Entry {
+    fn ready(&self) -> Option<&Arc<LoadedModel>> {
+        match self {
+            Self::Ready(model) => Some(model),
+            Self::Loading { .. } => None,
+        }
+    }
 }
 
 /// What the cache says to a call.
@@ -59,13 +80,69 @@ pub(super) struct LoadTurn {
     tell: watch::Sender<Option<LoadOutcome>>,
 }
 
+/// How much may be loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CacheLimits {
+    pub(super) models: Option<usize>,
+    pub(super) bytes: Option<u64>,
+}
+
 /// The loaded models by key.
-#[derive(Debug, Default)]
-pub(super) struct ModelCache(Mutex<HashMap<ModelKey, Entry>>);
+#[derive(Debug)]
+pub(super) struct ModelCache {
+    entries: Mutex<HashMap<ModelKey, Entry>>,
+    limits: CacheLimits,
+    uses: AtomicU64,
+    evictions: AtomicU64,
+}
 
 impl ModelCache {
+    pub(super) fn new(limits: CacheLimits) -> Self {
+        let (uses, evictions) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { entries: Mutex::default(), limits, uses, evictions }
+    }
+
     fn entries(&self) -> MutexGuard<'_, HashMap<ModelKey, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Models that the limits have unloaded so far.
+    pub(super) fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
+    }
+
+    /// Unloads the models longest unused until the limits are kept; one in use stays, whatever the limits say.
+    pub(super) fn trim(&self) {
+        while let Some((key, model)) = self.evict_one() {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(cache_key = %key, size_bytes = model.size_bytes, "a model was unloaded for the cache's limits");
+            // Dropped outside of the lock, as it tells a runner to forget a model.
+            drop(model);
+        }
+    }
+
+    fn evict_one(&self) -> Option<(ModelKey, Arc<LoadedModel>)> {
+        let mut entries = self.entries();
+        let ready = || entries.iter().filter_map(|(key, entry)| entry.ready().map(|model| (key, model)));
+        let (count, bytes) = ready().fold((0, 0), |(count, bytes), (_, model)| (count + 1, bytes + model.cost_bytes()));
+        let is_over = |used, limit: Option<u64>| limit.is_some_and(|limit| used > limit);
+        // The last one stays: a limit that is smaller than any model must not unload what was just loaded.
+        if count < 2 || !(self.limits.models.is_some_and(|most| count > most) || is_over(bytes, self.limits.bytes)) {
+            return None;
+        }
+        let newest = ready().map(|(_, model)| model.last_used.load(Ordering::Relaxed)).max();
+        let idle = ready().filter(|(_, model)| Arc::strong_count(model) == 1);
+        let oldest =
+            idle.map(|(key, model)| (model.last_used.load(Ordering::Relaxed), key)).min_by_key(|(used, _)| *used);
+        let key = oldest.filter(|(used, _)| Some(*used) != newest)?.1.clone();
+        match entries.remove(&key) {
+            Some(Entry::Ready(model)) => Some((key, model)),
+            _ => None,
+        }
+    }
+
+    fn touch(&self, model: &LoadedModel) {
+        model.last_used.store(self.uses.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// Looks a model up; a dead runner or another digest counts as a miss.
@@ -73,6 +150,7 @@ impl ModelCache {
         let mut entries = self.entries();
         match entries.get(key) {
             Some(Entry::Ready(model)) if model.sha256 == sha256 && model.lease.is_alive() => {
+                self.touch(model);
                 return Lookup::Ready(Arc::clone(model));
             }
             Some(Entry::Loading { sha256: loading, pending }) if loading == sha256 => {
@@ -136,6 +214,7 @@ impl ModelCache {
                 sha256: model.sha256.clone(),
                 size_bytes: model.size_bytes,
                 loaded_at: model.loaded_at,
+                memory_bytes: model.memory_bytes,
                 facts: Arc::clone(&model.facts),
             }),
             _ => None,
@@ -157,12 +236,14 @@ impl LoadTurn {
         let mut entries = self.cache.entries();
         // Another digest, or a clearing, may have taken the place meanwhile; who waits here still gets this outcome.
         if matches!(entries.get(&self.key), Some(Entry::Loading { sha256, .. }) if *sha256 == self.sha256) {
+            outcome.iter().for_each(|model| self.cache.touch(model));
             match &outcome {
                 Ok(model) => entries.insert(self.key.clone(), Entry::Ready(Arc::clone(model))),
                 Err(_) => entries.remove(&self.key),
             };
         }
         drop(entries);
+        self.cache.trim();
         self.tell.send_replace(Some(outcome));
     }
 }

@@ -1,6 +1,6 @@
 //! All runners and all loaded models of this process.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::supervisor::groups::Groups;
 use crate::supervisor::host::{Request, malformed};
 use crate::supervisor::info::CacheInfo;
 use crate::supervisor::loaded::Loaded;
-use crate::supervisor::models::{LoadOutcome, LoadedModel, Lookup, outcome_of};
+use crate::supervisor::models::{CacheLimits, LoadOutcome, LoadedModel, Lookup, outcome_of};
 use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::supervisor::spawn::Launch;
 use crate::supervisor::validate;
@@ -59,12 +59,13 @@ impl RunnerPool {
         if settings.devices == DevicePolicy::Gpu && gpus == 0 {
             return Err(RunnerError::DeviceUnavailable("cuda".to_owned()));
         }
+        let limits = CacheLimits { models: settings.cache_max_models, bytes: settings.cache_max_bytes };
         let inner = Arc::new(Inner {
             validations: Semaphore::new(settings.validation.concurrency.max(1)),
             settings,
             clock,
             gpus,
-            groups: Groups::default(),
+            groups: Groups::new(limits),
             next_model: AtomicU32::new(1),
         });
         if let Some(timeout) = inner.settings.idle_timeout {
@@ -155,6 +156,7 @@ impl RunnerPool {
             models: self.inner.groups.models.list(),
             runners: self.inner.groups.list(),
             gpu_count: self.inner.gpus,
+            evictions: self.inner.groups.models.evictions(),
         }
     }
 
@@ -164,6 +166,11 @@ impl RunnerPool {
         self.inner.groups.let_go(tenant);
         tracing::info!(models_removed = removed, tenant = tenant.map(TenantSlug::as_str), "cleared the model cache");
         removed
+    }
+
+    /// Unloads models until the cache keeps to its limits again, which those in use may have prevented.
+    pub fn trim_cache(&self) {
+        self.inner.groups.models.trim();
     }
 
     /// Forgets one loaded model; says whether it was loaded.
@@ -245,6 +252,7 @@ impl Inner {
         let size_bytes = bytes.len() as u64;
         let request = load_request(number, key.slot(), bytes)?;
         let context = CallContext::default().with_deadline(Instant::now() + self.settings.load_timeout);
+        let before = lease.resident_bytes();
         let loaded = lease.host().call(request, context).await;
         let facts: Result<ModelFacts, _> = loaded.and_then(|parts| json_of(&parts).ok_or_else(malformed));
         // A load that was given up may have come to its end all the same.
@@ -258,6 +266,7 @@ impl Inner {
             duration_ms = began.elapsed().as_millis() as u64,
             "Model loaded and cached"
         );
+        let grown = lease.resident_bytes().saturating_sub(before);
         Ok(Arc::new(LoadedModel {
             lease,
             number,
@@ -266,6 +275,8 @@ impl Inner {
             size_bytes,
             device,
             loaded_at: self.clock.now(),
+            memory_bytes: Some(grown).filter(|grown| *grown > 0),
+            last_used: AtomicU64::new(0),
         }))
     }
 }

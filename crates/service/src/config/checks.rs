@@ -19,8 +19,6 @@ const NOT_USED_YET: &[&str] = &[
     "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
-    "ml.model_cache_max_mb",
-    "ml.model_cache_max_models",
     "ml.model_revalidate_s",
     "redis.enabled",
     "redis.max_connections",

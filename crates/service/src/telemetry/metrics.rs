@@ -13,7 +13,7 @@ use ortolan_domain::{TaskStatus, TaskType};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::TelemetryError;
+use super::{TelemetryError, inference};
 
 const TASKS_SUBMITTED: &str = "ortolan_tasks_submitted_total";
 const TASKS_ENDED: &str = "ortolan_tasks_total";
@@ -72,6 +72,7 @@ pub fn metrics_handle() -> Result<MetricsHandle, TelemetryError> {
     let prometheus = builder()?.install_recorder().map_err(TelemetryError::Recorder)?;
     let handle = MetricsHandle { prometheus, started: Instant::now() };
     describe();
+    inference::describe();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(installed.insert(handle).clone())
 }

@@ -5,6 +5,7 @@
 
 mod escape;
 mod fields;
+pub mod inference;
 mod lines;
 pub mod metrics;
 

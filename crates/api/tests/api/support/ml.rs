@@ -144,10 +144,11 @@ impl Inference for RecordingMl {
             model_count: 1,
             models: Vec::new(),
             runners: Vec::new(),
+            evictions: 0,
             gpu_available: false,
             gpu_count: 0,
-            gpu_memory_allocated: 0,
-            gpu_memory_reserved: 0,
+            gpu_memory_allocated: None,
+            gpu_memory_reserved: None,
         })
     }
 

@@ -47,6 +47,13 @@ pub struct MlConfig {
     pub isolation: Isolation,
     /// Most bytes of all inputs of an inference, and of all outputs, in MiB.
     pub max_tensor_mb: u64,
+    /// Most rows of requests for one model that run together; 1 runs each by itself.
+    pub batch_max_rows: u32,
+    /// Most bytes of the inputs of such a run, in MiB.
+    pub batch_max_mb: u64,
+    /// The longest that a request waits for others while the device is free.
+    #[serde(rename = "batch_max_wait_ms", with = "value::milliseconds")]
+    pub batch_max_wait: Duration,
     /// Goes on when the kernel lacks landlock or seccomp.
     pub allow_degraded_sandbox: bool,
     /// Most memory of one runner, in MiB.
@@ -60,6 +67,8 @@ pub struct MlConfig {
     /// How long the other services wait for an answer of the ML service.
     #[serde(rename = "client_timeout_s", with = "value::seconds")]
     pub client_timeout: Duration,
+    /// Answers `/infer/...` on the internal HTTP.
+    pub infer_endpoints: bool,
     /// Answers predictions with a job instead of waiting.
     pub background_inference: bool,
 }
