@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use ortolan_testkit::{Cluster, Tenant, fixtures};
+use ortolan_testkit::{Bucket, BucketKind, Cluster, Tenant, fixtures};
 use serde_json::json;
 
 /// Sockets of a process as the kernel lists them: local port, remote port, state.
@@ -77,4 +77,62 @@ async fn five_processes_do_what_one_does_and_survive_a_killed_worker() {
     for process in [other, gpu_worker, api, reconciler, ml_service] {
         assert!(cluster.stop(process).unwrap().success(), "{}", cluster.logs());
     }
+}
+
+/// Starts five processes, in any order.
+fn start_all(cluster: &mut Cluster) -> [usize; 5] {
+    let cpu_worker = cluster.start("worker", &[]).unwrap();
+    cluster.env("GPU_MODE", "gpu");
+    let gpu_worker = cluster.start("worker", &[]).unwrap();
+    let ml_service = cluster.start("ml-service", &["DATABASE_URL"]).unwrap();
+    let reconciler = cluster.start("reconciler", &[]).unwrap();
+    [cpu_worker, gpu_worker, ml_service, reconciler, cluster.start("api", &[]).unwrap()]
+}
+
+async fn without_a_shared_folder(kind: BucketKind) {
+    let bucket = Bucket::create(kind).await.unwrap();
+    let mut cluster = Cluster::prepare(env!("CARGO_BIN_EXE_ortolan")).unwrap();
+    for (name, value) in bucket.variables() {
+        cluster.env(name, &value);
+    }
+    let processes = start_all(&mut cluster);
+    cluster.ready().await.unwrap();
+
+    // A file at the conventional path is a model, though nobody told the product of it.
+    let tenant = cluster.operator().tenant("acme").await.unwrap();
+    let media = tenant.media("b.jpg", fixtures::read("images/shapes_b.jpg")).await.unwrap();
+    let body = json!({"task_type": "object_detection", "media_id": media});
+    let refused = tenant.post("/tasks", body).await.unwrap().expect(400).unwrap();
+    assert_eq!(refused["detail"], "Model 'detect' not found for tenant 'acme'");
+    bucket.put("models/acme/detect.onnx", fixtures::read("models/shapes_det_160.onnx")).await.unwrap();
+    let tasks = futures::future::join_all((0..20).map(|_| detect(&tenant))).await;
+    for task in &tasks {
+        let done = tenant.wait(task).await.unwrap();
+        assert_eq!(done["status"], "completed", "{done} {}", cluster.logs());
+        assert_eq!(tenant.artifacts(task).await.unwrap().len(), 10);
+    }
+    assert_eq!(bucket.count("GET", "models/acme/detect.onnx").await.unwrap(), 1, "{}", cluster.logs());
+
+    // The slot's door: staged, checked, moved to the conventional path; the next task uses it.
+    tenant.put_slot("classify", fixtures::read("models/shapes_cls_64.onnx")).await.unwrap().expect(200).unwrap();
+    let task = tenant.submit("classification", Some(&media), json!({})).await.unwrap();
+    let done = tenant.wait(&task).await.unwrap();
+    assert_eq!(done["status"], "completed", "{done} {}", cluster.logs());
+    let left = bucket.contents().await.unwrap();
+    assert!(left.iter().all(|name| name.starts_with("models/acme/") || name.starts_with("acme/media/")), "{left:?}");
+
+    for process in processes {
+        assert!(cluster.stop(process).unwrap().success(), "{}", cluster.logs());
+    }
+    assert!(!cluster.data().join("objects").exists(), "objects lie in a folder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_share_nothing_but_a_bucket_of_s3() {
+    without_a_shared_folder(BucketKind::S3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_share_nothing_but_a_bucket_of_google() {
+    without_a_shared_folder(BucketKind::Gcs).await;
 }

@@ -5,12 +5,14 @@
 //!
 //! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
 
+mod bucket;
 mod cluster;
 pub mod fixtures;
 mod operator;
 mod server;
 mod tenant;
 
+pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
 pub use operator::Operator;
 pub use server::{Server, ServerOptions};

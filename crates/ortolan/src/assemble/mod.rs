@@ -11,3 +11,4 @@ pub mod production;
 mod reconcile;
 pub mod runtime;
 mod settings;
+pub mod storage;
