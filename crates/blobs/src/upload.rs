@@ -33,7 +33,8 @@ where
     S: Stream<Item = Result<Bytes, E>>,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut source = Measured { stream: std::pin::pin!(stream), digest: Sha256::new(), size_bytes: 0, max_bytes };
+    let mut source =
+        Measured { stream: std::pin::pin!(stream.fuse()), digest: Sha256::new(), size_bytes: 0, max_bytes };
     let first = source.next_part().await?;
     if first.len() < PART_BYTES {
         store.put(path.as_store(), first.into()).await.map_err(BlobError::put(path))?;

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use crate::artifact::ArtifactType;
 use crate::error::ErrorCode;
 use crate::id::{RunId, TaskId, TenantId};
-use crate::slot::Slot;
 use crate::task::{TaskInput, TaskType};
 use crate::tenant::TenantSlug;
 use crate::time::Timestamp;
@@ -161,13 +160,4 @@ pub fn done_key(attempt: Attempt) -> String {
 /// The key that the ML service takes once per attempt, so that a doubled delivery runs once.
 pub fn lock_key(attempt: Attempt) -> String {
     format!("ml_lock:{attempt}")
-}
-
-/// A tenant's model as the ML service names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct SlotRef {
-    /// Whose.
-    pub tenant: TenantSlug,
-    /// Which.
-    pub slot: Slot,
 }

@@ -5,8 +5,8 @@
 //! turns that into a [`job::MlJob`]; the ML service answers with a [`job::MlResult`]; the worker turns each of its items
 //! into an [`artifact::Artifact`]. What is checked at an edge is carried on as a type.
 //!
-//! Invariants: nothing here does I/O or reads a clock by itself; status words and legal moves stand in one table
-//! ([`task::TRANSITIONS`]); an error code, its HTTP status and whether it may be tried again stand in one table
+//! Invariants: nothing here does I/O or reads a clock by itself; status words and legal moves stand in one table each
+//! ([`task::TRANSITIONS`], [`model::MODEL_MOVES`]); an error code, its HTTP status and whether it may be tried again stand in one table
 //! ([`error::ErrorCode`]).
 
 pub mod artifact;
@@ -22,6 +22,7 @@ pub mod route;
 pub mod slot;
 pub mod task;
 pub mod tenant;
+pub mod tensor;
 pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};

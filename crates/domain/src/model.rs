@@ -1,4 +1,12 @@
-//! Which file a session is made from: a tenant's slot, or a version in its registry.
+//! Which file a session is made from: a tenant's slot, or a version in its registry; and that registry's words.
+
+mod label;
+mod record;
+mod status;
+
+pub use label::{LabelError, MAX_NAME_CHARS, MAX_VERSION_CHARS, RegistryName, VersionLabel};
+pub use record::{Model, ModelFacts, ModelFile, PortFacts, PortKind};
+pub use status::{MODEL_MOVES, ModelMove, ModelStatus};
 
 use std::fmt;
 
@@ -55,6 +63,30 @@ pub struct ModelRef {
     pub tenant: TenantSlug,
     /// Which.
     pub name: ModelName,
+}
+
+impl ModelRef {
+    /// A tenant's model.
+    pub fn new(tenant: TenantSlug, name: impl Into<ModelName>) -> Self {
+        Self { tenant, name: name.into() }
+    }
+
+    /// Where its file lies in the object store.
+    pub fn object_path(&self) -> String {
+        self.name.object_path(&self.tenant)
+    }
+}
+
+impl fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.tenant, self.name)
+    }
+}
+
+impl From<ModelId> for ModelName {
+    fn from(id: ModelId) -> Self {
+        Self::Version(id)
+    }
 }
 
 #[cfg(test)]

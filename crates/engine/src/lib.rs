@@ -22,10 +22,10 @@ mod signature;
 mod tensor;
 
 pub use device::Device;
-pub use element::ElementType;
 pub use engine::{Engine, Optimization, SessionOptions};
 pub use error::EngineError;
 pub use metadata::Metadata;
+pub use ortolan_domain::tensor::Datatype;
 pub use session::{Outputs, RunControl, Session};
 pub use signature::{Dimension, Signature, TensorSpec, ValueKind};
 pub use tensor::TensorView;

@@ -1,9 +1,10 @@
 //! What a model takes and gives.
 
 use ort::value::{Outlet, ValueType};
+use ortolan_domain::tensor::Datatype;
 use serde::{Deserialize, Serialize};
 
-use crate::element::ElementType;
+use crate::element;
 
 /// Inputs and outputs of a model, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct TensorSpec {
     /// Its kind.
     pub kind: ValueKind,
     /// The element type; `None` when it is not a tensor, or one of a type that cannot be carried.
-    pub element: Option<ElementType>,
+    pub element: Option<Datatype>,
     /// The axes, of a tensor.
     pub dims: Vec<Dimension>,
 }
@@ -66,7 +67,7 @@ impl Dimension {
 impl TensorSpec {
     /// The element type as the Open Inference Protocol spells it; `OTHER` for what cannot be carried.
     pub fn datatype(&self) -> &'static str {
-        self.element.map_or("OTHER", ElementType::name)
+        self.element.map_or("OTHER", Datatype::name)
     }
 
     /// The shape, with -1 for a free axis.
@@ -81,7 +82,7 @@ impl TensorSpec {
             ValueType::Tensor { ty, shape, dimension_symbols } => {
                 let symbols = dimension_symbols.iter().map(Some).chain(std::iter::repeat(None));
                 let dims = shape.iter().zip(symbols).map(|(&size, symbol)| dimension(size, symbol)).collect();
-                Self { element: ElementType::from_ort(*ty), dims, ..other(ValueKind::Tensor) }
+                Self { element: element::datatype(*ty), dims, ..other(ValueKind::Tensor) }
             }
             ValueType::Sequence(_) => other(ValueKind::Sequence),
             ValueType::Map { .. } => other(ValueKind::Map),

@@ -4,15 +4,16 @@ use bytemuck::{CheckedBitPattern, NoUninit};
 use half::{bf16, f16};
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, PrimitiveTensorElementType, TensorRef};
+use ortolan_domain::tensor::Datatype;
 
-use crate::element::ElementType;
+use crate::element;
 use crate::error::EngineError;
 
 /// A tensor that is borrowed: row-major elements in the machine's byte order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TensorView<'a> {
     /// What the elements are.
-    pub element: ElementType,
+    pub element: Datatype,
     /// Sizes of the axes; none of them negative.
     pub dims: &'a [i64],
     /// The elements.
@@ -22,17 +23,17 @@ pub struct TensorView<'a> {
 impl<'a> TensorView<'a> {
     /// A view of 32-bit floating point numbers.
     pub fn of_f32(dims: &'a [i64], values: &'a [f32]) -> Self {
-        Self { element: ElementType::F32, dims, bytes: bytemuck::cast_slice(values) }
+        Self { element: Datatype::Fp32, dims, bytes: bytemuck::cast_slice(values) }
     }
 
     /// The values, when they are 32-bit floating point and lie at a multiple of 4.
     pub fn as_f32(&self) -> Option<&'a [f32]> {
-        if self.element == ElementType::F32 { bytemuck::try_cast_slice(self.bytes).ok() } else { None }
+        if self.element == Datatype::Fp32 { bytemuck::try_cast_slice(self.bytes).ok() } else { None }
     }
 
     /// The values, when they are 16-bit floating point and lie at a multiple of 2.
     pub fn as_f16(&self) -> Option<&'a [f16]> {
-        if self.element == ElementType::F16 { bytemuck::try_cast_slice(self.bytes).ok() } else { None }
+        if self.element == Datatype::Fp16 { bytemuck::try_cast_slice(self.bytes).ok() } else { None }
     }
 
     /// Checks that the axes multiply to exactly the bytes that are there.
@@ -57,59 +58,59 @@ impl<'a> TensorView<'a> {
 macro_rules! for_element {
     ($element:expr, $T:ident => $body:expr, $text:expr) => {
         match $element {
-            ElementType::F32 => {
+            Datatype::Fp32 => {
                 type $T = f32;
                 $body
             }
-            ElementType::F64 => {
+            Datatype::Fp64 => {
                 type $T = f64;
                 $body
             }
-            ElementType::F16 => {
+            Datatype::Fp16 => {
                 type $T = f16;
                 $body
             }
-            ElementType::Bf16 => {
+            Datatype::Bf16 => {
                 type $T = bf16;
                 $body
             }
-            ElementType::I8 => {
+            Datatype::Int8 => {
                 type $T = i8;
                 $body
             }
-            ElementType::I16 => {
+            Datatype::Int16 => {
                 type $T = i16;
                 $body
             }
-            ElementType::I32 => {
+            Datatype::Int32 => {
                 type $T = i32;
                 $body
             }
-            ElementType::I64 => {
+            Datatype::Int64 => {
                 type $T = i64;
                 $body
             }
-            ElementType::U8 => {
+            Datatype::Uint8 => {
                 type $T = u8;
                 $body
             }
-            ElementType::U16 => {
+            Datatype::Uint16 => {
                 type $T = u16;
                 $body
             }
-            ElementType::U32 => {
+            Datatype::Uint32 => {
                 type $T = u32;
                 $body
             }
-            ElementType::U64 => {
+            Datatype::Uint64 => {
                 type $T = u64;
                 $body
             }
-            ElementType::Bool => {
+            Datatype::Bool => {
                 type $T = bool;
                 $body
             }
-            ElementType::Text => $text,
+            Datatype::Bytes => $text,
         }
     };
 }
@@ -117,7 +118,7 @@ macro_rules! for_element {
 /// The elements of an input, copied only where they are not aligned for the runtime.
 pub(crate) enum Aligned<'a> {
     InPlace(TensorView<'a>),
-    Copied { element: ElementType, dims: &'a [i64], words: Vec<u64>, len: usize },
+    Copied { element: Datatype, dims: &'a [i64], words: Vec<u64>, len: usize },
 }
 
 impl<'a> Aligned<'a> {
@@ -154,11 +155,11 @@ where
 
 /// A view of what the runtime gave, or nothing when it is no tensor of elements of a fixed size in main memory.
 pub(crate) fn view(value: &DynValue) -> Option<TensorView<'_>> {
-    let element = ElementType::from_ort(value.dtype().tensor_type()?)?;
+    let element = element::datatype(value.dtype().tensor_type()?)?;
     for_element!(element, T => extract::<T>(element, value), None)
 }
 
-fn extract<T: PrimitiveTensorElementType + NoUninit>(element: ElementType, value: &DynValue) -> Option<TensorView<'_>> {
+fn extract<T: PrimitiveTensorElementType + NoUninit>(element: Datatype, value: &DynValue) -> Option<TensorView<'_>> {
     let (shape, values) = value.try_extract_tensor::<T>().ok()?;
     Some(TensorView { element, dims: shape, bytes: bytemuck::cast_slice(values) })
 }

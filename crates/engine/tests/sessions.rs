@@ -7,7 +7,7 @@ use std::thread;
 
 use half::{bf16, f16};
 use ortolan_engine::{
-    Device, Dimension, ElementType, Engine, EngineError, Optimization, RunControl, Session, SessionOptions, TensorView,
+    Datatype, Device, Dimension, Engine, EngineError, Optimization, RunControl, Session, SessionOptions, TensorView,
     ValueKind,
 };
 
@@ -61,7 +61,7 @@ fn bytes_at_an_odd_address_are_read_too() {
     let mut memory = [0u8; 17];
     let odd = 1 - memory.as_ptr().addr() % 2;
     memory[odd..odd + 16].copy_from_slice(bytemuck::cast_slice(&values));
-    let view = TensorView { element: ElementType::F32, dims: &[1, 4], bytes: &memory[odd..odd + 16] };
+    let view = TensorView { element: Datatype::Fp32, dims: &[1, 4], bytes: &memory[odd..odd + 16] };
     let control = control();
     assert_eq!(identity.run(&[view], &control).unwrap().tensor(0).unwrap().as_f32(), Some(&values[..]));
 }
@@ -73,11 +73,11 @@ fn every_element_type_has_a_view() {
     let control = control();
     let outputs = session.run(&[TensorView::of_f32(&[3], &values)], &control).unwrap();
     let bytes = |index: usize| (outputs.tensor(index).unwrap().element, outputs.tensor(index).unwrap().bytes.to_vec());
-    assert_eq!(bytes(0), (ElementType::F16, bytemuck::cast_slice(&values.map(f16::from_f32)).to_vec()));
-    assert_eq!(bytes(1), (ElementType::I64, bytemuck::cast_slice(&[0i64, 1, 200]).to_vec()));
-    assert_eq!(bytes(2), (ElementType::U8, vec![0, 1, 200]));
-    assert_eq!(bytes(3), (ElementType::Bool, vec![0, 1, 1]));
-    assert_eq!(bytes(4), (ElementType::Bf16, bytemuck::cast_slice(&values.map(bf16::from_f32)).to_vec()));
+    assert_eq!(bytes(0), (Datatype::Fp16, bytemuck::cast_slice(&values.map(f16::from_f32)).to_vec()));
+    assert_eq!(bytes(1), (Datatype::Int64, bytemuck::cast_slice(&[0i64, 1, 200]).to_vec()));
+    assert_eq!(bytes(2), (Datatype::Uint8, vec![0, 1, 200]));
+    assert_eq!(bytes(3), (Datatype::Bool, vec![0, 1, 1]));
+    assert_eq!(bytes(4), (Datatype::Bf16, bytemuck::cast_slice(&values.map(bf16::from_f32)).to_vec()));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn inputs_that_do_not_fit_are_refused_in_our_words() {
     let six = [0f32; 6];
     let long = [0i64; 4];
     let wrong_axis = TensorView::of_f32(&[2, 3], &six);
-    let wrong_type = TensorView { element: ElementType::I64, dims: &[1, 4], bytes: bytemuck::cast_slice(&long) };
+    let wrong_type = TensorView { element: Datatype::Int64, dims: &[1, 4], bytes: bytemuck::cast_slice(&long) };
     let lying = TensorView::of_f32(&[1 << 32, 1 << 32], &[]);
     for inputs in [&[][..], &[wrong_axis], &[wrong_type], &[lying], &[wrong_axis, wrong_axis]] {
         let error = identity.run(inputs, &control()).map(|_| ()).unwrap_err();
@@ -100,7 +100,7 @@ fn a_signature_tells_fixed_named_and_free_axes() {
     let detector = load("models/shapes_det_dyn.onnx").signature();
     let named = |name: &str| Dimension::Named(name.to_owned());
     assert_eq!(detector.inputs[0].dims, [named("batch"), Dimension::Fixed(3), named("height"), named("width")]);
-    assert_eq!(detector.inputs[0].element, Some(ElementType::F32));
+    assert_eq!(detector.inputs[0].element, Some(Datatype::Fp32));
     let trees = load("models/lgbm_zipmap.onnx").signature();
     assert_eq!(trees.inputs[0].dims, [Dimension::Free, Dimension::Fixed(4)]);
     assert_eq!((trees.outputs[1].kind, trees.outputs[1].element), (ValueKind::Sequence, None));
@@ -131,7 +131,7 @@ fn a_stopped_run_ends_and_the_session_goes_on() {
     let mut session = load("models/loop_n.onnx");
     let (turns, start) = ([1_000_000_000i64], [0f32]);
     let inputs = [
-        TensorView { element: ElementType::I64, dims: &[], bytes: bytemuck::cast_slice(&turns) },
+        TensorView { element: Datatype::Int64, dims: &[], bytes: bytemuck::cast_slice(&turns) },
         TensorView::of_f32(&[], &start),
     ];
     let control = Arc::new(control());
@@ -144,7 +144,7 @@ fn a_stopped_run_ends_and_the_session_goes_on() {
     stopping.join().unwrap();
     assert_eq!(session.run(&inputs, &control).map(|_| ()).unwrap_err(), EngineError::Stopped, "a stop stays in force");
     let few = [3i64];
-    let inputs = [TensorView { element: ElementType::I64, dims: &[], bytes: bytemuck::cast_slice(&few) }, inputs[1]];
+    let inputs = [TensorView { element: Datatype::Int64, dims: &[], bytes: bytemuck::cast_slice(&few) }, inputs[1]];
     assert!(session.run(&inputs, &RunControl::new().unwrap()).is_ok());
 }
 

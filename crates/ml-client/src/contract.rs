@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
+use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::{Slot, TenantSlug, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::infer::{InferAnswer, InferRequest, ModelSignature, ModelStats};
 
 /// A question what a stored object is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,10 +36,29 @@ pub struct CheckModel {
 pub struct TensorSpec {
     /// Its name.
     pub name: String,
-    /// Its element type as the Open Inference Protocol spells it, for instance `FP32`.
+    /// Its element type as the Open Inference Protocol spells it, for instance `FP32`; `UNKNOWN` for what is no tensor
+    /// and for types that cannot be carried.
     pub datatype: String,
     /// Its shape; -1 for a free axis.
     pub shape: Vec<i64>,
+    /// What kind of value it is.
+    #[serde(default)]
+    pub kind: TensorKind,
+}
+
+/// What kind of value an input or output is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TensorKind {
+    /// A tensor.
+    #[default]
+    Tensor,
+    /// A sequence of values.
+    Sequence,
+    /// A map from keys to values.
+    Map,
+    /// A value that may be missing.
+    Optional,
 }
 
 /// What a check found.
@@ -64,15 +86,31 @@ pub struct ModelReport {
     pub memory_bytes: Option<u64>,
 }
 
+/// A question about one model, over HTTP.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OfModel {
+    /// Whose, and which.
+    pub model: ModelRef,
+    /// SHA-256 of the file as the caller's truth has it.
+    pub sha256: Option<String>,
+}
+
+/// The answer to an unloading, over HTTP.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Unloaded {
+    /// Whether it was loaded.
+    pub was_loaded: bool,
+}
+
 /// A session in the cache.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LoadedModel {
-    /// `{tenant}_{type}_worker_{id}`.
+    /// `{tenant}_{slot or id}_worker_{id}`.
     pub key: String,
     /// Whose.
     pub tenant: TenantSlug,
-    /// What for.
-    pub model_type: Slot,
+    /// Which of its tenant's.
+    pub model: ModelName,
     /// `cpu` or `cuda:{n}`.
     pub device: String,
     /// SHA-256 of the file in hexadecimal.
@@ -178,8 +216,23 @@ pub trait Inference: Send + Sync {
     /// Scans a stored file and tries it in a throw-away runner; an error with code `invalid_model` says why it cannot be served.
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError>;
 
-    /// Forgets what is cached of a slot, because its object changed. Runs under way end on the model they began with.
-    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError>;
+    /// Forgets what is cached of a model, because its file changed. Runs under way end on the model they began with.
+    async fn forget_model(&self, model: ModelRef) -> Result<(), MlError>;
+
+    /// Runs named tensors through a model, loading it first unless it is loaded.
+    async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError>;
+
+    /// What a model takes and gives; loads it unless it is loaded.
+    async fn describe_model(&self, model: ModelRef, sha256: Option<String>) -> Result<ModelSignature, MlError>;
+
+    /// Loads a model unless it is loaded. `sha256` is the file's digest as the caller's truth has it.
+    async fn load_model(&self, model: ModelRef, sha256: Option<String>) -> Result<(), MlError>;
+
+    /// Unloads a model once its runs have ended, and drops its local copy; says whether it was loaded.
+    async fn unload_model(&self, model: ModelRef) -> Result<bool, MlError>;
+
+    /// What models did since the service started, of one tenant or of all.
+    async fn model_stats(&self, tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError>;
 
     /// What is loaded, of one tenant or of all.
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError>;

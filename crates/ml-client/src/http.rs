@@ -4,17 +4,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::Method;
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Body, Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{CheckModel, Inference, MlHealth, ModelCacheInfo, ModelReport, ProbeMedia, paths};
+use crate::{
+    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
+    ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
+};
 
 /// The longest that any question may take.
 const TIMEOUT: Duration = Duration::from_secs(600);
+/// What an inference may take beyond its own time, so that the ML service's word about its end arrives.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -43,9 +49,9 @@ impl HttpInference {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
-    fn of_tenant(&self, method: Method, tenant: Option<TenantSlug>) -> RequestBuilder {
+    fn of_tenant(&self, method: Method, path: &str, tenant: Option<TenantSlug>) -> RequestBuilder {
         let tenant = tenant.map(|tenant| tenant.to_string());
-        self.request(method, paths::MODEL_CACHE).query(&[("tenant", tenant)])
+        self.request(method, path).query(&[("tenant", tenant)])
     }
 }
 
@@ -59,16 +65,42 @@ impl Inference for HttpInference {
         answer(self.request(Method::POST, paths::CHECK_MODEL).json(&request)).await
     }
 
-    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError> {
-        answer(self.request(Method::POST, paths::FORGET_MODEL).json(&slot)).await
+    async fn forget_model(&self, model: ModelRef) -> Result<(), MlError> {
+        answer(self.request(Method::POST, paths::FORGET_MODEL).json(&model)).await
+    }
+
+    async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
+        let timeout = request.timeout.saturating_add(ON_THE_WAY);
+        let body = frame::pack_request(request).map_err(unreadable)?;
+        let asked = self.request(Method::POST, paths::INFER).timeout(timeout);
+        let asked = asked.header(http::header::CONTENT_TYPE, frame::CONTENT_TYPE).body(Body::wrap(body));
+        let body = successful(asked).await?.bytes().await.map_err(unavailable)?;
+        frame::unpack_answer(&body).map_err(unreadable)
+    }
+
+    async fn describe_model(&self, model: ModelRef, sha256: Option<String>) -> Result<ModelSignature, MlError> {
+        answer(self.request(Method::POST, paths::DESCRIBE_MODEL).json(&OfModel { model, sha256 })).await
+    }
+
+    async fn load_model(&self, model: ModelRef, sha256: Option<String>) -> Result<(), MlError> {
+        answer(self.request(Method::POST, paths::LOAD_MODEL).json(&OfModel { model, sha256 })).await
+    }
+
+    async fn unload_model(&self, model: ModelRef) -> Result<bool, MlError> {
+        let answer: Unloaded = answer(self.request(Method::POST, paths::UNLOAD_MODEL).json(&model)).await?;
+        Ok(answer.was_loaded)
+    }
+
+    async fn model_stats(&self, tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
+        answer(self.of_tenant(Method::GET, paths::MODEL_STATS, tenant)).await
     }
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
-        answer(self.of_tenant(Method::GET, tenant)).await
+        answer(self.of_tenant(Method::GET, paths::MODEL_CACHE, tenant)).await
     }
 
     async fn clear_model_cache(&self, tenant: Option<TenantSlug>) -> Result<usize, MlError> {
-        let removed: Removed = answer(self.of_tenant(Method::DELETE, tenant)).await?;
+        let removed: Removed = answer(self.of_tenant(Method::DELETE, paths::MODEL_CACHE, tenant)).await?;
         Ok(removed.models_removed)
     }
 
@@ -78,11 +110,20 @@ impl Inference for HttpInference {
 }
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, MlError> {
+    successful(request).await?.json().await.map_err(unavailable)
+}
+
+async fn successful(request: RequestBuilder) -> Result<Response, MlError> {
     let response = request.send().await.map_err(unavailable)?;
     if response.status().is_success() {
-        return response.json().await.map_err(unavailable);
+        return Ok(response);
     }
     Err(response.json::<MlError>().await.unwrap_or_else(unavailable))
+}
+
+fn unreadable(error: impl std::error::Error) -> MlError {
+    tracing::error!(error = error.to_string(), "tensors could not be put into a body, or read out of one");
+    MlError::new(ErrorCode::Internal, "the tensors could not be passed on")
 }
 
 fn unavailable(error: reqwest::Error) -> MlError {

@@ -2,17 +2,24 @@
 //! process and by [`HttpInference`] over the network.
 //!
 //! Tasks do not come this way; they go through `ml_jobs`. This way go short questions that a client waits for: what is in
-//! this file, may this model be served, what is loaded.
+//! this file, may this model be served, what is loaded, and what does this model say to these tensors. Tensors travel as
+//! bytes ([`frame`]).
 //!
 //! Invariant: nobody on this side opens a media object or a model; the ML service's runners do.
 
 mod contract;
+pub mod frame;
 mod http;
+mod infer;
 pub mod paths;
 
 pub use contract::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
-    ProbeMedia, RunnerInfo, TensorSpec,
+    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, OfModel,
+    ProbeMedia, RunnerInfo, TensorKind, TensorSpec, Unloaded,
 };
 pub use http::HttpInference;
+pub use infer::{
+    BatchClose, BatchReport, Batching, InferAnswer, InferRequest, ModelSignature, ModelStats, Output, OutputValue,
+    Spent,
+};
 pub use ortolan_domain::job::MlError;

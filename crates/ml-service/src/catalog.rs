@@ -1,4 +1,4 @@
-//! Which file is behind each slot: fetched once from the conventional path, kept as a private local copy for the life of
+//! Which file is behind each model: fetched once from its path, kept as a private local copy for the life of
 //! the process or until it is forgotten.
 
 use std::collections::HashMap;
@@ -9,25 +9,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ortolan_blobs::{BlobError, Blobs, ObjectPath};
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{TenantSlug, hash};
 use ortolan_runner::{ModelSource, SourceError};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-/// Local copies of the slots' models.
+/// Local copies of models.
 pub(crate) struct ModelCatalog {
     blobs: Blobs,
     folder: TempDir,
     max_bytes: u64,
-    entries: Mutex<HashMap<SlotRef, Arc<OnceCell<Arc<LocalModel>>>>>,
+    entries: Mutex<HashMap<ModelRef, Arc<OnceCell<Arc<LocalModel>>>>>,
 }
 
-/// Why a slot's model cannot be had.
+/// Why a model cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CatalogError {
-    /// The slot is empty.
-    #[error("the slot is empty")]
+    /// There is no file.
+    #[error("there is no file")]
     Missing,
     /// The object store failed.
     #[error("the object store did not give the model")]
@@ -51,45 +51,50 @@ impl ModelCatalog {
         Ok(Self { blobs, folder, max_bytes, entries: Mutex::default() })
     }
 
-    /// The slot's model; fetched by the first of any number of callers, who never wait for another slot's.
-    pub(crate) async fn resolve(&self, slot: &SlotRef) -> Result<Arc<LocalModel>, CatalogError> {
-        let cell = Arc::clone(self.entries().entry(slot.clone()).or_default());
-        match cell.get_or_try_init(|| self.fetch(slot)).await {
-            Ok(model) => Ok(Arc::clone(model)),
+    /// The model; fetched by the first of any number of callers, who never wait for another model.
+    pub(crate) async fn resolve(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
+        let cell = Arc::clone(self.entries().entry(model.clone()).or_default());
+        match cell.get_or_try_init(|| self.fetch(model)).await {
+            Ok(copy) => Ok(Arc::clone(copy)),
             Err(error) => {
                 // Nothing is remembered of a failure: the next call looks again.
-                self.entries().retain(|key, kept| key != slot || kept.initialized() || !Arc::ptr_eq(kept, &cell));
+                self.entries().retain(|key, kept| key != model || kept.initialized() || !Arc::ptr_eq(kept, &cell));
                 Err(error)
             }
         }
     }
 
-    /// Forgets a slot's model; the next call fetches what is there then.
-    pub(crate) fn forget(&self, slot: &SlotRef) {
-        self.entries().remove(slot);
+    /// Forgets a model; the next call fetches what is there then.
+    pub(crate) fn forget(&self, model: &ModelRef) {
+        self.entries().remove(model);
+    }
+
+    /// Forgets a model unless somebody fetched another copy of it meanwhile.
+    pub(crate) fn forget_copy(&self, model: &ModelRef, copy: &Arc<LocalModel>) {
+        let is_that = |kept: &Arc<OnceCell<Arc<LocalModel>>>| kept.get().is_some_and(|kept| Arc::ptr_eq(kept, copy));
+        self.entries().retain(|key, kept| key != model || !is_that(kept));
     }
 
     /// Forgets the models of one tenant or of all.
     pub(crate) fn forget_all(&self, tenant: Option<&TenantSlug>) {
-        self.entries().retain(|slot, _| tenant.is_some_and(|tenant| *tenant != slot.tenant));
+        self.entries().retain(|model, _| tenant.is_some_and(|tenant| *tenant != model.tenant));
     }
 
-    async fn fetch(&self, slot: &SlotRef) -> Result<Arc<LocalModel>, CatalogError> {
-        let path = slot.slot.object_path(&slot.tenant);
-        let path = ObjectPath::parse(&path).map_err(|_| CatalogError::Missing)?;
+    async fn fetch(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
+        let path = ObjectPath::parse(&model.object_path()).map_err(|_| CatalogError::Missing)?;
         let bytes = self.blobs.get_limited(&path, self.max_bytes).await.map_err(|error| match error {
             BlobError::NotFound(_) => CatalogError::Missing,
             other => CatalogError::Store(other),
         })?;
-        let target = self.folder.path().join(format!("{}_{}.onnx", slot.tenant, slot.slot));
+        let target = self.folder.path().join(format!("{}_{}.onnx", model.tenant, model.name));
         let written = tokio::task::spawn_blocking(move || LocalModel::write(&bytes, &target));
-        let model = written.await.map_err(|error| CatalogError::Local(std::io::Error::other(error)))?;
-        let model = model.map_err(CatalogError::Local)?;
-        tracing::info!(tenant = %slot.tenant, model_type = %slot.slot, sha256 = model.sha256, size_bytes = model.size_bytes, "model fetched");
-        Ok(Arc::new(model))
+        let copy = written.await.map_err(|error| CatalogError::Local(std::io::Error::other(error)))?;
+        let copy = copy.map_err(CatalogError::Local)?;
+        tracing::info!(tenant = %model.tenant, model_type = %model.name, sha256 = copy.sha256, size_bytes = copy.size_bytes, "model fetched");
+        Ok(Arc::new(copy))
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<SlotRef, Arc<OnceCell<Arc<LocalModel>>>>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<ModelRef, Arc<OnceCell<Arc<LocalModel>>>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

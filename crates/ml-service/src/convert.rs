@@ -4,7 +4,8 @@ use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::{ClassRef, ImageConfig};
 use ortolan_domain::job::{MlError, MlItem};
-use ortolan_runner::RunnerError;
+use ortolan_ml_client::{TensorKind, TensorSpec};
+use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
 use ortolan_vision::{ClassSelector, ImageSize, MaskSize, VisionOptions, VisionOutput};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -61,4 +62,21 @@ fn each<T: Serialize>(artifact_type: ArtifactType, found: Vec<T>, in_frames: boo
 /// Why a call gave nothing, in the product's table of errors.
 pub(crate) fn error(error: &RunnerError) -> MlError {
     MlError::new(error.code(), error.to_string())
+}
+
+/// Inputs and outputs in the contract's words.
+pub(crate) fn specs(signature: &Signature) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
+    let each = |specs: &[TensorSignature]| specs.iter().map(spec).collect();
+    (each(&signature.inputs), each(&signature.outputs))
+}
+
+fn spec(spec: &TensorSignature) -> TensorSpec {
+    let kind = match spec.kind {
+        ValueKind::Tensor => TensorKind::Tensor,
+        ValueKind::Sequence => TensorKind::Sequence,
+        ValueKind::Map => TensorKind::Map,
+        ValueKind::Optional => TensorKind::Optional,
+    };
+    let datatype = spec.element.map_or("UNKNOWN", |datatype| datatype.name());
+    TensorSpec { name: spec.name.clone(), datatype: datatype.to_owned(), shape: spec.shape(), kind }
 }

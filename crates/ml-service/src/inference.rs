@@ -5,12 +5,13 @@ use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use ortolan_blobs::{BlobError, ObjectPath};
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
-use ortolan_domain::{ErrorCode, Slot, TenantSlug};
+use ortolan_domain::model::ModelRef;
+use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
-    ProbeMedia, RunnerInfo, TensorSpec,
+    CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth, MlHealthStatus,
+    ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
 };
 use ortolan_runner::{CacheInfo, CallContext};
 use tokio::time::Instant;
@@ -41,9 +42,30 @@ impl Inference for MlService {
         report.map(report_of).map_err(|error| convert::error(&error))
     }
 
-    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError> {
-        self.0.catalog.forget(&slot);
+    async fn forget_model(&self, model: ModelRef) -> Result<(), MlError> {
+        self.0.catalog.forget(&model);
         Ok(())
+    }
+
+    async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
+        self.run_tensors(request).await
+    }
+
+    async fn describe_model(&self, model: ModelRef, sha256: Option<String>) -> Result<ModelSignature, MlError> {
+        self.signature(model, sha256.as_deref()).await
+    }
+
+    async fn load_model(&self, model: ModelRef, sha256: Option<String>) -> Result<(), MlError> {
+        self.signature(model, sha256.as_deref()).await.map(drop)
+    }
+
+    async fn unload_model(&self, model: ModelRef) -> Result<bool, MlError> {
+        self.0.catalog.forget(&model);
+        Ok(self.0.pool.unload(&self.key(model)))
+    }
+
+    async fn model_stats(&self, _tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
+        Ok(Vec::new())
     }
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
@@ -52,7 +74,7 @@ impl Inference for MlService {
             |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
         let CacheInfo { models, runners, gpu_count } = self.0.pool.cache_info();
         let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
-        let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).filter_map(loaded).collect();
+        let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).map(loaded).collect();
         let runners = runners.into_iter().filter(|runner| mine(runner.tenant.as_ref()));
         let runners = runners.map(|runner| RunnerInfo {
             deaths: died(&runner.tenant),
@@ -115,7 +137,7 @@ impl Inference for MlService {
 }
 
 impl MlService {
-    fn question(&self) -> CallContext {
+    pub(crate) fn question(&self) -> CallContext {
         CallContext::default().with_deadline(Instant::now() + self.0.settings.question_timeout)
     }
 }
@@ -125,43 +147,32 @@ fn object(path: &str) -> Result<ObjectPath, MlError> {
         .map_err(|_| MlError::new(ErrorCode::Invalid, "object_path is not a path of the object store"))
 }
 
-/// A loaded model as the contract shows it; its key tells what it is for.
-fn loaded(model: ortolan_runner::CachedModel) -> Option<LoadedModel> {
-    let word = model.key.strip_prefix(model.tenant.as_str())?.split('_').nth(1)?;
-    Some(LoadedModel {
-        model_type: Slot::parse(word).ok()?,
+/// A loaded model as the contract shows it.
+fn loaded(model: ortolan_runner::CachedModel) -> LoadedModel {
+    LoadedModel {
+        model: model.model,
         key: model.key,
         tenant: model.tenant,
         device: model.device,
         sha256: model.sha256,
         size_bytes: model.size_bytes,
         loaded_at: model.loaded_at,
-    })
+    }
 }
 
 fn report_of(report: ortolan_runner::ModelReport) -> ModelReport {
     let facts = report.facts;
-    let specs = |tensors: &[ortolan_engine::TensorSpec]| tensors.iter().map(spec).collect();
+    let (inputs, outputs) = convert::specs(&facts.signature);
     ModelReport {
         sha256: report.sha256,
         size_bytes: report.size_bytes,
-        inputs: specs(&facts.signature.inputs),
-        outputs: specs(&facts.signature.outputs),
+        inputs,
+        outputs,
         opsets: facts.opset.into_iter().map(|version| ("ai.onnx".to_owned(), i64::from(version))).collect(),
         producer: facts.producer.unwrap_or_default(),
         metadata: facts.metadata,
         vision_task: facts.profile.map(|profile| profile.task),
         trial_run_ms: report.trial.map(|trial| trial.run_ms),
         memory_bytes: Some(report.memory_bytes),
-    }
-}
-
-fn spec(tensor: &ortolan_engine::TensorSpec) -> TensorSpec {
-    let datatype = tensor.element.map_or("UNKNOWN", ortolan_engine::ElementType::name);
-    let size = |dim: &ortolan_engine::Dimension| dim.fixed().and_then(|size| i64::try_from(size).ok()).unwrap_or(-1);
-    TensorSpec {
-        name: tensor.name.clone(),
-        datatype: datatype.to_owned(),
-        shape: tensor.dims.iter().map(size).collect(),
     }
 }

@@ -14,6 +14,7 @@ mod catalog;
 mod convert;
 mod gate;
 pub mod http;
+mod infer;
 mod inference;
 mod job;
 mod observe;

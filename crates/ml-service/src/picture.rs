@@ -6,9 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
 use ortolan_domain::config::ImageConfig;
-use ortolan_domain::job::{MlError, MlJob, SlotRef, Timings};
+use ortolan_domain::job::{MlError, MlJob, Timings};
+use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
-use ortolan_domain::{ErrorCode, Slot, hash, slot};
+use ortolan_domain::{ErrorCode, hash, slot};
 use ortolan_runner::{CallContext, ModelKey, VisionRequest};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,8 @@ impl MlService {
     ) -> Result<Produced, MlError> {
         let slot =
             job.task_type.slot().ok_or_else(|| MlError::new(ErrorCode::Internal, "the task has no model slot"))?;
-        let model = self.model(&SlotRef { tenant: job.tenant.clone(), slot }).await?;
+        let key = self.key(ModelRef::new(job.tenant.clone(), slot));
+        let model = self.model(&key.model).await?;
         let media = self.media(job.input.as_ref()).await?;
         let began = Instant::now();
         let permit = tokio::select! {
@@ -46,7 +48,6 @@ impl MlService {
             .with_deadline(self.0.instant(job.deadline_at))
             .with_permit(permit);
         let request = VisionRequest { slot, options: convert::options(config) };
-        let key = self.key(job, slot);
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
         let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;
@@ -62,16 +63,19 @@ impl MlService {
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
     }
 
-    fn key(&self, job: &MlJob, slot: Slot) -> ModelKey {
-        ModelKey { tenant: job.tenant.clone(), slot, worker_id: self.0.settings.worker_id }
+    pub(crate) fn key(&self, model: ModelRef) -> ModelKey {
+        ModelKey { model, worker_id: self.0.settings.worker_id }
     }
 
-    /// The slot's model, or the text that clients rely on.
-    pub(crate) async fn model(&self, slot_ref: &SlotRef) -> Result<Arc<LocalModel>, MlError> {
-        self.0.catalog.resolve(slot_ref).await.map_err(|error| match error {
-            CatalogError::Missing => MlError::new(ErrorCode::ModelNotFound, slot::missing_model(&slot_ref.tenant, slot_ref.slot)),
+    /// The model's local copy, or the text that clients rely on.
+    pub(crate) async fn model(&self, model: &ModelRef) -> Result<Arc<LocalModel>, MlError> {
+        self.0.catalog.resolve(model).await.map_err(|error| match error {
+            CatalogError::Missing => MlError::new(ErrorCode::ModelNotFound, match model.name {
+                ModelName::Slot(slot) => slot::missing_model(&model.tenant, slot),
+                ModelName::Version(id) => format!("the file of model {id} is not there"),
+            }),
             other => {
-                tracing::warn!(error = &other as &dyn std::error::Error, tenant = %slot_ref.tenant, model_type = %slot_ref.slot, "model could not be fetched");
+                tracing::warn!(error = &other as &dyn std::error::Error, tenant = %model.tenant, model_type = %model.name, "model could not be fetched");
                 MlError::new(ErrorCode::Unavailable, "the model could not be fetched from the object store")
             }
         })

@@ -2,8 +2,9 @@
 
 use std::sync::PoisonError;
 
-use ortolan_domain::job::{MlError, SlotRef};
-use ortolan_runner::{CallContext, ModelKey};
+use ortolan_domain::job::MlError;
+use ortolan_domain::model::ModelRef;
+use ortolan_runner::CallContext;
 
 use crate::convert;
 use crate::service::MlService;
@@ -24,26 +25,25 @@ pub enum PreloadError {
 impl MlService {
     /// Loads the listed models. With `strict` the first failure is an error; otherwise it is kept for
     /// health and the others go on.
-    pub async fn preload(&self, list: &[SlotRef], strict: bool) -> Result<(), PreloadError> {
-        for slot in list {
-            let entry = format!("{}/{}", slot.tenant, slot.slot);
-            let Err(error) = self.load(slot).await else {
-                tracing::info!(tenant = %slot.tenant, model_type = %slot.slot, "model preloaded");
+    pub async fn preload(&self, list: &[ModelRef], strict: bool) -> Result<(), PreloadError> {
+        for model in list {
+            let entry = model.to_string();
+            let Err(error) = self.load(model).await else {
+                tracing::info!(tenant = %model.tenant, model_type = %model.name, "model preloaded");
                 continue;
             };
             if strict {
                 return Err(PreloadError::Model { key: entry, reason: error.detail });
             }
-            tracing::warn!(tenant = %slot.tenant, model_type = %slot.slot, reason = error.detail, "model could not be preloaded");
+            tracing::warn!(tenant = %model.tenant, model_type = %model.name, reason = error.detail, "model could not be preloaded");
             self.0.preload_failures.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, error.detail);
         }
         Ok(())
     }
 
-    async fn load(&self, slot: &SlotRef) -> Result<(), MlError> {
-        let model = self.model(slot).await?;
-        let key = ModelKey { tenant: slot.tenant.clone(), slot: slot.slot, worker_id: self.0.settings.worker_id };
-        let loaded = self.0.pool.preload(&key, model, CallContext::default()).await;
+    async fn load(&self, model: &ModelRef) -> Result<(), MlError> {
+        let (key, copy) = (self.key(model.clone()), self.model(model).await?);
+        let loaded = self.0.pool.preload(&key, copy, CallContext::default()).await;
         loaded.map(drop).map_err(|error| convert::error(&error))
     }
 }

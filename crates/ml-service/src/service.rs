@@ -131,7 +131,7 @@ impl MlService {
         loop {
             tokio::select! {
                 Ok(attempt) = cancels.recv() => self.0.cancel(attempt),
-                Ok(slot) = models.recv() => self.0.catalog.forget(&slot),
+                Ok(model) = models.recv() => self.0.catalog.forget(&model),
                 else => return,
             }
         }

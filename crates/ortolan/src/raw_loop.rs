@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ortolan_engine::{ElementType, Engine, RunControl, SessionOptions, TensorView};
+use ortolan_engine::{Datatype, Engine, RunControl, SessionOptions, TensorView};
 
 /// Unmeasured runs before the measured ones.
 const WARM_UP_RUNS: usize = 5;
@@ -16,7 +16,7 @@ pub fn run(library: &Path, model: &Path, seconds: f64) -> Result<()> {
     let bytes = std::fs::read(model).with_context(|| format!("{} cannot be read", model.display()))?;
     let mut session = engine.load(&bytes, &SessionOptions::default())?;
     let inputs = session.signature().inputs;
-    ensure!(inputs.iter().all(|input| input.element == Some(ElementType::F32)), "only FP32 inputs can be made up");
+    ensure!(inputs.iter().all(|input| input.element == Some(Datatype::Fp32)), "only FP32 inputs can be made up");
     let dims: Vec<Vec<i64>> = inputs.iter().map(dims).collect();
     let values: Vec<Vec<f32>> =
         dims.iter().map(|dims| vec![0.5; dims.iter().product::<i64>().unsigned_abs() as usize]).collect();

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ortolan_domain::job::{Attempt, SlotRef};
+use ortolan_domain::job::Attempt;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::{TaskId, TaskStatus, TenantId};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ pub struct TaskSignal {
 pub(crate) enum Signal {
     Cancel(Attempt),
     Changes(Vec<TaskSignal>),
-    ModelChanged(SlotRef),
+    ModelChanged(ModelRef),
     KeysChanged,
     DispatchWanted(QueueName),
 }
@@ -44,7 +45,7 @@ pub(crate) enum Signal {
 /// Where this process's receivers listen.
 pub(crate) struct Hub {
     cancels: broadcast::Sender<Attempt>,
-    models: broadcast::Sender<SlotRef>,
+    models: broadcast::Sender<ModelRef>,
     keys: broadcast::Sender<()>,
     dispatch: broadcast::Sender<QueueName>,
     tasks: Arc<Watchers<TaskId, TaskSignal>>,
@@ -68,7 +69,7 @@ impl Hub {
             Signal::Changes(changes) => {
                 self.tasks.notify(changes.iter().map(|change| (change.attempt.task_id, change.clone())));
             }
-            Signal::ModelChanged(slot) => drop(self.models.send(slot.clone())),
+            Signal::ModelChanged(model) => drop(self.models.send(model.clone())),
             Signal::KeysChanged => drop(self.keys.send(())),
             Signal::DispatchWanted(queue) => drop(self.dispatch.send(*queue)),
         }
@@ -118,12 +119,12 @@ impl Signals {
     }
 
     /// Says that a tenant's model is no longer what it was.
-    pub fn publish_model_changed(&self, slot: SlotRef) {
-        self.publish(Signal::ModelChanged(slot));
+    pub fn publish_model_changed(&self, model: ModelRef) {
+        self.publish(Signal::ModelChanged(model));
     }
 
     /// The models that are no longer what they were, from now on.
-    pub fn model_changes(&self) -> broadcast::Receiver<SlotRef> {
+    pub fn model_changes(&self) -> broadcast::Receiver<ModelRef> {
         self.hub.models.subscribe()
     }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use ortolan_domain::Slot;
-use ortolan_engine::{ElementType, Signature};
+use ortolan_engine::Signature;
 use ortolan_vision::{VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};
 
@@ -103,17 +102,4 @@ pub struct Trial {
     pub run_ms: f64,
     /// What the model answered for a grey picture: how many items; for a slot only.
     pub items: Option<usize>,
-}
-
-/// A tensor that owns its elements, row-major in the machine's byte order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// The input or output it is for.
-    pub name: String,
-    /// What the elements are.
-    pub element: ElementType,
-    /// Sizes of the axes.
-    pub dims: Vec<i64>,
-    /// The elements.
-    pub data: Bytes,
 }

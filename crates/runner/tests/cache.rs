@@ -91,8 +91,8 @@ async fn another_digest_loads_the_new_model_and_forgets_the_old_one() {
     assert_eq!(after.len(), 1);
     assert_ne!(after[0].sha256, before.sha256);
     assert_eq!(
-        (after[0].size_bytes, after[0].slot),
-        (fixture("models/shapes_det_dyn.onnx").len() as u64, Some(Slot::Detect))
+        (after[0].size_bytes, after[0].model),
+        (fixture("models/shapes_det_dyn.onnx").len() as u64, Slot::Detect.into())
     );
     assert_eq!(pool.cache_info().runners.len(), 1, "in the same runner");
 }

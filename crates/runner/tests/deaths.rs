@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use ortolan_runner::{CallContext, DeathCause, RunnerError, RunnerPool, RunnerSettings, Tensor};
+use ortolan_domain::tensor::Tensor;
+use ortolan_runner::{CallContext, DeathCause, RunnerError, RunnerPool, RunnerSettings};
 use support::*;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

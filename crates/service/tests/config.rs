@@ -129,7 +129,7 @@ fn all_plain_names_together_are_taken() {
     assert!(config.ml.background_inference);
     assert_eq!(config.rate_limit.default.unwrap().to_string(), "60/minute");
     assert_eq!(config.rate_limit.predictions.unwrap().count, 10);
-    assert_eq!(config.ml.model_preload[1].slot, Slot::Segment);
+    assert_eq!(config.ml.model_preload[1].name, Slot::Segment.into());
     assert_eq!(config.ml.onnxruntime_path.as_deref(), Some(Path::new("/opt/onnxruntime/libonnxruntime.so")));
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{MediaStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres, sqlite};
+use crate::{
+    MediaStore, ModelStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres,
+    sqlite,
+};
 
 /// Where the SQLite file lies and how it is used.
 #[derive(Debug, Clone)]
@@ -76,6 +79,10 @@ pub struct Stores {
     pub media: Arc<dyn MediaStore>,
     /// What is known of each slot's object.
     pub slots: Arc<dyn SlotStore>,
+    /// The registry of models.
+    pub models: Arc<dyn ModelStore>,
+    /// Pairs of model and input that crashed.
+    pub quarantine: Arc<dyn QuarantineStore>,
     database: Arc<dyn Database>,
 }
 
@@ -93,13 +100,15 @@ impl Stores {
 
     fn over<S>(store: Arc<S>) -> Self
     where
-        S: TaskStore + TenantStore + MediaStore + SlotStore + Database + 'static,
+        S: TaskStore + TenantStore + MediaStore + SlotStore + ModelStore + QuarantineStore + Database + 'static,
     {
         Self {
             tasks: store.clone(),
             tenants: store.clone(),
             media: store.clone(),
             slots: store.clone(),
+            models: store.clone(),
+            quarantine: store.clone(),
             database: store,
         }
     }

@@ -1,4 +1,4 @@
-//! The truth: tasks, artifacts, tenants, keys, media and slots, over PostgreSQL or SQLite.
+//! The truth: tasks, artifacts, tenants, keys, media, models and slots, over PostgreSQL or SQLite.
 //!
 //! Flow: a caller holds [`Stores`], a bundle of ports. Each write is one guarded statement, or several in one
 //! transaction; a write whose guard (id, attempt, owner, status) does not hold changes nothing and says so. After a
@@ -14,7 +14,9 @@ mod database;
 mod error;
 mod media;
 mod migrations;
+mod models;
 mod postgres;
+mod quarantine;
 mod slots;
 mod sqlite;
 mod statement;
@@ -24,7 +26,11 @@ mod tenants;
 pub use database::{PostgresSettings, SqliteSettings, StoreFacts, Stores};
 pub use error::StoreError;
 pub use media::{MediaStore, NewMediaOutcome};
-pub use slots::{SlotRecord, SlotStore};
+pub use models::{
+    MAX_VERSIONS, ModelChanges, ModelFilter, ModelMoved, ModelSort, ModelStore, NewModelOutcome, Verdict,
+};
+pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
+pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency, LostLease,
     Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,

@@ -33,4 +33,5 @@ folders! {
     1 "0001_tenants",
     2 "0002_media_and_slots",
     3 "0003_tasks",
+    6 "0006_models",
 }

@@ -11,10 +11,8 @@ use reqwest::Client;
 use tempfile::TempDir;
 
 use crate::operator::{self, Operator};
+use crate::redis_database::RedisDatabase;
 use crate::server::free_port;
-
-/// The Redis database that clusters use; other tests keep to the first ones.
-const REDIS_DATABASE: u32 = 15;
 
 /// An installation of several processes; all killed when dropped, with their database.
 pub struct Cluster {
@@ -27,13 +25,14 @@ pub struct Cluster {
     operator_key: String,
     client: Client,
     processes: Vec<(String, Child)>,
+    _redis: RedisDatabase,
 }
 
 impl Cluster {
     /// A database of its own and no process yet.
     pub fn prepare(program: impl Into<PathBuf>) -> Result<Self> {
         let admin_url = required("ORTOLAN_TEST_POSTGRES_URL")?;
-        let redis = required("ORTOLAN_TEST_REDIS_URL")?;
+        let redis = RedisDatabase::claim(&required("ORTOLAN_TEST_REDIS_URL")?)?;
         let database = format!("cluster_{}", uuid::Uuid::now_v7().simple());
         psql(&admin_url, &format!("CREATE DATABASE {database}"))?;
         let folder = tempfile::Builder::new().prefix("ortolan-cluster-").tempdir()?;
@@ -47,7 +46,7 @@ impl Cluster {
             ("ORTOLAN_WORKER__LEASE_S", "2".to_owned()),
             ("ML_SERVICE_URL", format!("http://127.0.0.1:{ml}")),
             ("DATABASE_URL", with_database(&admin_url, &database)?),
-            ("REDIS_URL", with_database(&redis, &REDIS_DATABASE.to_string())?),
+            ("REDIS_URL", redis.url().to_owned()),
             ("ORTOLAN_OPERATOR_KEY", operator_key.clone()),
             ("ORT_DYLIB_PATH", required("ORT_DYLIB_PATH")?),
             ("PATH", std::env::var("PATH").unwrap_or_default()),
@@ -55,7 +54,18 @@ impl Cluster {
         let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let (base, client) = (format!("http://127.0.0.1:{api}"), operator::client()?);
         let program = program.into();
-        Ok(Self { program, folder, env, admin_url, database, base, operator_key, client, processes: Vec::new() })
+        Ok(Self {
+            program,
+            folder,
+            env,
+            admin_url,
+            database,
+            base,
+            operator_key,
+            client,
+            processes: Vec::new(),
+            _redis: redis,
+        })
     }
 
     /// Sets a variable for processes that are started from now on.

@@ -9,6 +9,7 @@ mod bucket;
 mod cluster;
 pub mod fixtures;
 mod operator;
+mod redis_database;
 mod server;
 mod tenant;
 

@@ -13,8 +13,10 @@ mod leases;
 mod outcome;
 mod run;
 mod settings;
+mod steps;
 mod worker;
 
 pub use backoff::Backoff;
 pub use settings::WorkerSettings;
+pub use steps::{Awaited, Ending};
 pub use worker::{Worker, WorkerError, WorkerParts};

@@ -2,28 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use ortolan_domain::job::{Attempt, Delivery, MlJob, delivery_id};
-use ortolan_domain::task::TaskError;
-use ortolan_domain::{ErrorCode, RunId, Task, TaskStatus, Timestamp};
-use ortolan_results::Waited;
+use ortolan_domain::job::{Attempt, Delivery};
+use ortolan_domain::{Task, TaskStatus};
 use ortolan_service::telemetry::metrics;
-use ortolan_store::{Claim, Completion, Failure, Fate, Fence, StoreError};
+use ortolan_store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::outcome::{self, Outcome};
+use crate::steps::{Awaited, Ending, attempt_of};
 use crate::worker::{STORE_RETRY, Worker};
-
-/// How a run went on after the hand-over.
-enum Ended {
-    /// With a result.
-    Result(Bytes),
-    /// Without one.
-    Failed(TaskError),
-    /// The lease is lost: there is nothing left to do.
-    Lost,
-}
 
 impl Worker {
     /// Claims a delivery and sees it through. Whatever happens, the truth is in the database: a delivery is never retried here.
@@ -39,21 +26,9 @@ impl Worker {
         self.see_through(task).instrument(span).await;
     }
 
-    async fn claim(&self, delivery: Delivery) -> Result<Option<Task>, StoreError> {
-        let parts = &self.0.parts;
-        let claim = Claim {
-            fence: self.fence(delivery),
-            run_id: RunId::generate(),
-            now: parts.clock.now(),
-            lease: parts.settings.lease,
-            limit: parts.settings.job_timeout,
-        };
-        parts.tasks.claim(claim).await
-    }
-
     async fn see_through(&self, task: Task) {
         let began = Instant::now();
-        let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
+        let attempt = attempt_of(&task);
         let lease = self.0.leases.hold(attempt);
         tracing::info!("run started");
         metrics::worker_tasks_under_way(self.0.leases.count());
@@ -61,18 +36,18 @@ impl Worker {
             task.spec.queue,
             Duration::from_secs_f64(task.queue_time_ms().unwrap_or_default() / 1e3),
         );
-        let ended = match self.hand_over(&task, attempt).await {
-            Ok(()) => self.wait(&task, attempt, &lease.lost).await,
-            Err(error) => Ended::Failed(error),
+        let awaited = match self.hand_over(&task).await {
+            Ok(()) => self.wait(&task, &lease.lost).await,
+            Err(error) => Awaited::Failed(error),
         };
-        let status = match ended {
-            Ended::Result(bytes) => self.conclude(&task, attempt, &bytes, &lease.lost).await,
-            Ended::Failed(error) => self.fail(&task, attempt, error, &lease.lost).await,
-            Ended::Lost => {
-                self.0.parts.signals.publish_cancel(attempt);
-                tracing::info!("lease lost, run stopped");
-                None
+        let status = match awaited {
+            Awaited::Result(bytes) => {
+                let status = self.end(self.conclude(&task, &bytes), &lease.lost).await;
+                self.forget_result(attempt).await;
+                status
             }
+            Awaited::Failed(error) => self.end(self.give_up(&task, error), &lease.lost).await,
+            Awaited::Lost => self.drop_lost(attempt),
         };
         match status {
             Some(status) => metrics::task_ended(task.spec.task_type, status, began.elapsed()),
@@ -80,115 +55,29 @@ impl Worker {
         }
     }
 
-    async fn hand_over(&self, task: &Task, attempt: Attempt) -> Result<(), TaskError> {
-        let (Some(run_id), Some(deadline_at)) = (task.run_id, task.deadline_at) else {
-            return Err(error(ErrorCode::Internal, "the claimed row has no run"));
-        };
-        let job = MlJob {
-            attempt,
-            run_id,
-            tenant_id: task.spec.tenant_id,
-            tenant: task.spec.tenant.clone(),
-            task_type: task.spec.task_type,
-            input: task.spec.input.clone(),
-            config: task.spec.config.clone(),
-            config_hash: task.spec.config_hash.clone(),
-            deadline_at,
-        };
-        let pushed = self.0.parts.queues.ml.push(vec![(delivery_id(attempt), job)]).await;
-        pushed.map(drop).map_err(|failure| {
-            tracing::warn!(error = &failure as &dyn std::error::Error, "inference could not be handed over");
-            error(ErrorCode::Unavailable, "the queue of the ML service does not answer")
-        })
+    /// Tells the ML service that nobody waits for an attempt any more.
+    fn drop_lost(&self, attempt: Attempt) -> Option<TaskStatus> {
+        self.0.parts.signals.publish_cancel(attempt);
+        tracing::info!("lease lost, run stopped");
+        None
     }
 
-    async fn wait(&self, task: &Task, attempt: Attempt, lost: &CancellationToken) -> Ended {
-        let until = task.deadline_at.unwrap_or_else(|| self.0.parts.clock.now());
-        let waited = tokio::select! {
-            waited = self.0.parts.results.wait(attempt, until) => waited,
-            () = lost.cancelled() => return Ended::Lost,
-        };
-        match waited {
-            Ok(Waited::Found(bytes)) => Ended::Result(bytes),
-            Ok(Waited::Expired) => Ended::Failed(error(ErrorCode::ResultExpired, "result expired")),
-            Ok(Waited::TimedOut) => {
-                self.0.parts.signals.publish_cancel(attempt);
-                Ended::Failed(error(ErrorCode::DeadlineExceeded, "the run took longer than it may"))
-            }
-            Err(failure) => {
-                tracing::warn!(error = &failure as &dyn std::error::Error, "the result could not be waited for");
-                Ended::Failed(error(ErrorCode::Unavailable, "the store of results does not answer"))
-            }
+    /// Stores how a run ended; gives the status in which the task ended, if it did.
+    async fn end(&self, ending: Ending, lost: &CancellationToken) -> Option<TaskStatus> {
+        if let Ending::Failed(failure) = &ending {
+            tracing::info!(code = %failure.error.code, detail = failure.error.detail, fate = ?failure.fate, "run failed");
         }
-    }
-
-    /// Stores what a result means, then deletes it; gives the status in which the task ended, if it did.
-    async fn conclude(
-        &self,
-        task: &Task,
-        attempt: Attempt,
-        bytes: &[u8],
-        lost: &CancellationToken,
-    ) -> Option<TaskStatus> {
-        let now = self.0.parts.clock.now();
-        let status = match outcome::read(task, bytes, now) {
-            Outcome::Artifacts { artifacts, inference_time_ms } => {
-                let artifact_count = artifacts.len();
-                let completion = Completion { fence: self.fence(attempt), now, artifacts, inference_time_ms };
-                let stored = self.persist(lost, || self.0.parts.tasks.complete(completion.clone())).await;
-                tracing::info!(artifact_count, stored, "task completed");
-                stored.then_some(TaskStatus::Completed)
-            }
-            Outcome::Failed(error) => self.fail(task, attempt, error, lost).await,
-        };
-        if let Err(error) = self.0.parts.results.delete(attempt).await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "result could not be deleted; it expires by itself"
-            );
+        let stored = self.persist(&ending, lost).await;
+        if let Ending::Completed(completion) = &ending {
+            tracing::info!(artifact_count = completion.artifacts.len(), stored, "task completed");
         }
-        status
-    }
-
-    async fn fail(
-        &self,
-        task: &Task,
-        attempt: Attempt,
-        error: TaskError,
-        lost: &CancellationToken,
-    ) -> Option<TaskStatus> {
-        let now = self.0.parts.clock.now();
-        let (fate, error) = self.fate(task, error, now);
-        let is_final = fate == Fate::Final;
-        tracing::info!(code = %error.code, detail = error.detail, fate = ?fate, "run failed");
-        let failure = Failure { fence: self.fence(attempt), now, error, fate };
-        let stored = self.persist(lost, || self.0.parts.tasks.fail(failure.clone())).await;
-        (stored && is_final).then_some(TaskStatus::Failed)
-    }
-
-    /// Permanent errors are final at once; transient ones when the tries are used up.
-    fn fate(&self, task: &Task, error: TaskError, now: Timestamp) -> (Fate, TaskError) {
-        let settings = &self.0.parts.settings;
-        if !error.code.is_retryable() {
-            return (Fate::Final, error);
-        }
-        let failures = task.failures.saturating_add(1);
-        if failures >= settings.max_tries {
-            let detail = format!("Max retries exceeded: {}", error.detail);
-            return (Fate::Final, TaskError { code: error.code, detail });
-        }
-        let wait = settings.backoff.after(failures.unsigned_abs(), rand::random());
-        (Fate::RetryAt(now.plus(wait)), error)
+        ending.status().filter(|_| stored)
     }
 
     /// Writes, and tries again while the database does not answer and the lease lasts.
-    async fn persist<F, W>(&self, lost: &CancellationToken, write: F) -> bool
-    where
-        F: Fn() -> W,
-        W: Future<Output = Result<bool, StoreError>>,
-    {
+    async fn persist(&self, ending: &Ending, lost: &CancellationToken) -> bool {
         loop {
-            match write().await {
+            match self.write(ending).await {
                 Ok(stored) => return stored,
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the run's end could not be stored yet")
@@ -204,12 +93,4 @@ impl Worker {
             }
         }
     }
-
-    pub(crate) fn fence(&self, attempt: Attempt) -> Fence {
-        Fence { attempt, owner: self.0.parts.id.clone() }
-    }
-}
-
-fn error(code: ErrorCode, detail: &str) -> TaskError {
-    TaskError { code, detail: detail.to_owned() }
 }

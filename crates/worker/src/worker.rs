@@ -122,17 +122,15 @@ impl Worker {
 
     /// Extends all leases three times per lease and stops the runs whose lease is lost.
     async fn beat(self) {
-        let parts = &self.0.parts;
-        let mut ticks = tokio::time::interval(parts.settings.lease / 3);
+        let mut ticks = tokio::time::interval(self.0.parts.settings.lease / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let held: Vec<_> = self.0.leases.attempts().into_iter().map(|attempt| (attempt, None)).collect();
+            let held = self.0.leases.attempts();
             if held.is_empty() {
                 continue;
             }
-            let until = parts.clock.now().plus(parts.settings.lease);
-            match parts.tasks.heartbeat(&parts.id, &held, until).await {
+            match self.extend(&held).await {
                 Ok(lost) => lost.into_iter().for_each(|attempt| self.0.leases.lose(attempt)),
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended"),
             }

@@ -32,6 +32,9 @@ need_pip() {
   if ! python3 -m pip --version >/dev/null 2>&1; then debian_packages python3 python3-pip; fi
 }
 
+# Tests the alert rules; it comes with the whole server, which is not started.
+need_promtool() { command -v promtool >/dev/null || debian_packages prometheus; }
+
 debian_packages() {
   command -v apt-get >/dev/null || die "missing: $*" "there is no apt-get here: install them with this machine's own package manager"
   [[ $(id -u) == 0 ]] || command -v sudo >/dev/null || die "missing: $*" "as root: apt-get install $*"
@@ -75,6 +78,6 @@ install_quietly() {
   get_or_update "$@"
   [ -d /run/systemd/system ] || return 0
   for unit in "$@"; do
-    case $unit in postgresql | redis-server) systemctl disable --quiet "$unit" ;; esac
+    case $unit in postgresql | redis-server | prometheus) systemctl disable --quiet "$unit" ;; esac
   done
 }

@@ -46,6 +46,11 @@ pub struct CallerKey {
 }
 
 impl Caller {
+    /// Who it is, for people who read a ledger: the key's name.
+    pub fn name(&self) -> &str {
+        self.key.as_ref().map_or("without a key", |key| &key.name)
+    }
+
     /// True for a key of the whole installation.
     pub fn is_operator(&self) -> bool {
         self.scopes.allows(Scope::Operator)

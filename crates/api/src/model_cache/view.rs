@@ -39,7 +39,7 @@ struct LoadedModelView {
     #[schema(value_type = String)]
     tenant: TenantSlug,
     /// What for.
-    model_type: &'static str,
+    model_type: String,
     /// `cpu` or `cuda:{n}`.
     device: String,
     /// SHA-256 of the file in hexadecimal.
@@ -68,8 +68,8 @@ struct RunnerView {
 
 impl From<LoadedModel> for LoadedModelView {
     fn from(model: LoadedModel) -> Self {
-        let LoadedModel { key, tenant, model_type, device, sha256, size_bytes, loaded_at } = model;
-        Self { key, tenant, model_type: model_type.as_str(), device, sha256, size_bytes, loaded_at }
+        let LoadedModel { key, tenant, model, device, sha256, size_bytes, loaded_at } = model;
+        Self { key, tenant, model_type: model.to_string(), device, sha256, size_bytes, loaded_at }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use ortolan_domain::Slot;
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_store::Tenant;
 
 use super::{forget, model_path};
@@ -27,21 +27,23 @@ refusals!(DeleteRefusals: NotFound, Invalid);
 )]
 pub async fn delete_slot(
     State(state): State<ApiState>,
-    Access { tenant, .. }: AdminAccess,
+    Access { tenant, caller, .. }: AdminAccess,
     SlotPath(slot): SlotPath,
 ) -> Result<StatusCode, ApiError> {
     // A client that leaves in the middle must not leave a model loaded that is gone.
-    tokio::spawn(empty(state, tenant, slot)).await.map_err(|error| ApiError::internal(&error))?
+    tokio::spawn(empty(state, tenant, slot, caller.name().to_owned()))
+        .await
+        .map_err(|error| ApiError::internal(&error))?
 }
 
-async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot) -> Result<StatusCode, ApiError> {
+async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot, actor: String) -> Result<StatusCode, ApiError> {
     let path = model_path(&tenant.name, slot)?;
     if state.blobs.facts(&path).await?.is_none() {
         return Err(ApiError::not_found("model"));
     }
     state.blobs.delete(&path).await?;
-    let forgotten = state.stores.slots.forget_slot(tenant.id, slot).await;
-    forget(&state, SlotRef { tenant: tenant.name.clone(), slot }).await;
+    let forgotten = state.stores.slots.forget_slot(tenant.id, slot, &actor, state.now()).await;
+    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
     forgotten?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,7 +8,7 @@ mod put;
 mod view;
 
 use ortolan_blobs::ObjectPath;
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{Slot, TenantSlug};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,9 +28,9 @@ pub fn model_path(tenant: &TenantSlug, slot: Slot) -> Result<ObjectPath, ApiErro
 
 /// Lets nobody run a model that is no longer in its slot. The object has changed already, so that a service that does
 /// not answer now only learns of it later, by the signal or by itself.
-async fn forget(state: &ApiState, slot: SlotRef) {
-    if let Err(error) = state.inference.forget_model(slot.clone()).await {
-        tracing::warn!(tenant = %slot.tenant, slot = %slot.slot, %error, "the ML service was not told of a changed model");
+async fn forget(state: &ApiState, model: ModelRef) {
+    if let Err(error) = state.inference.forget_model(model.clone()).await {
+        tracing::warn!(tenant = %model.tenant, model = %model.name, %error, "the ML service was not told of a changed model");
     }
-    state.signals.publish_model_changed(slot);
+    state.signals.publish_model_changed(model);
 }

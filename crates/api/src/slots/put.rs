@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use http::{HeaderMap, header};
 use ortolan_blobs::{ObjectPath, Stored};
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, Slot};
 use ortolan_ml_client::CheckModel;
-use ortolan_store::{SlotRecord, Tenant};
+use ortolan_store::{SlotAction, SlotChange, SlotFile, SlotRecord, Tenant};
 use uuid::Uuid;
 
 use super::view::SlotView;
@@ -35,7 +36,7 @@ refusals!(PutRefusals: TooLarge, UnsupportedMedia, Invalid, InvalidModel, Deadli
 )]
 pub async fn put_slot(
     State(state): State<ApiState>,
-    Access { tenant, .. }: AdminAccess,
+    Access { tenant, caller, .. }: AdminAccess,
     SlotPath(slot): SlotPath,
     request: Request,
 ) -> Result<Json<SlotView>, ApiError> {
@@ -47,7 +48,9 @@ pub async fn put_slot(
         return Err(refusal);
     }
     // A client that leaves now must not leave a model behind that nobody was told of.
-    let install = install(state, tenant, slot, staging, stored);
+    let file = SlotFile { sha256: stored.sha256, size_bytes: stored.size_bytes, source: None };
+    let change = SlotChange { slot, action: SlotAction::Upload, file, actor: caller.name().to_owned() };
+    let install = install(state, tenant, staging, change);
     let installed = tokio::spawn(install).await.map_err(|error| ApiError::internal(&error))?;
     match installed {
         Ok(record) => {
@@ -80,14 +83,13 @@ async fn check(state: &ApiState, tenant: &Tenant, slot: Slot, staging: &ObjectPa
 async fn install(
     state: ApiState,
     tenant: Arc<Tenant>,
-    slot: Slot,
     staging: ObjectPath,
-    stored: Stored,
+    change: SlotChange,
 ) -> Result<SlotRecord, ApiError> {
+    let slot = change.slot;
     state.blobs.rename(&staging, &model_path(&tenant.name, slot)?).await?;
-    let Stored { size_bytes, sha256 } = stored;
-    let record = state.stores.slots.record_slot(tenant.id, slot, &sha256, size_bytes, state.now()).await;
-    forget(&state, SlotRef { tenant: tenant.name.clone(), slot }).await;
+    let record = state.stores.slots.record_slot(tenant.id, change, state.now()).await;
+    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
     Ok(record?)
 }
 

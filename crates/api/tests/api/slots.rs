@@ -1,7 +1,7 @@
 //! Slots and the model cache.
 
 use ortolan_blobs::ObjectPath;
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{Slot, TenantSlug};
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ async fn a_model_goes_to_its_conventional_place_and_everyone_is_told() {
     assert_eq!(put, right);
     assert_eq!(app.objects(), ["models/tenant-001/detect.onnx"]);
     assert!(app.ml.asked().ends_with(&["check Some(Detect)".to_owned(), "forget tenant-001/detect".to_owned()]));
-    let told = SlotRef { tenant: TenantSlug::parse("tenant-001").unwrap(), slot: Slot::Detect };
+    let told = ModelRef::new(TenantSlug::parse("tenant-001").unwrap(), Slot::Detect);
     assert_eq!(changes.try_recv().unwrap(), told);
     let again = tenant.put_bytes("/slots/detect", &[MODEL, b"0"].concat()).await.is(200).json;
     assert_eq!((&again["generation"], &again["size_bytes"]), (&json!(2), &json!(MODEL.len() + 1)));

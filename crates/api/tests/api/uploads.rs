@@ -1,12 +1,13 @@
-//! Uploads that do not end well leave nothing behind.
+//! Uploads in pieces: whole in the store, or gone without a trace.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use futures::{StreamExt, stream};
+use ortolan_blobs::ObjectPath;
 use serde_json::json;
 
-use crate::support::{BROKEN, Client, PICTURE, TestApp, UNKNOWN, form};
+use crate::support::{BROKEN, Client, MODEL, PICTURE, TestApp, UNKNOWN, form};
 
 async fn nothing_stays(app: &TestApp, tenant: &Client) {
     assert_eq!(app.objects(), Vec::<String>::new());
@@ -144,4 +145,18 @@ async fn the_same_key_and_bytes_give_the_same_object() {
     keyed.send("POST", "/media", Some("image/png"), other).await.refuses(409, "idempotency_conflict");
     assert_eq!(app.objects(), [format!("a/media/{first}")]);
     assert_eq!(tenant.get("/media").await.json["total"], json!(1));
+}
+
+/// Larger objects travel to the store in parts of 8 MiB, of which the last is a short one.
+#[tokio::test]
+async fn a_model_of_several_parts_arrives_whole() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("a").await;
+    let model = [MODEL, &vec![7; 9 << 20]].concat();
+    let pieces: Vec<_> = model.chunks(64 * 1024).map(|piece| Ok::<_, std::io::Error>(piece.to_vec())).collect();
+    let body = Body::from_stream(stream::iter(pieces));
+    let put = tenant.send("PUT", "/slots/detect", Some("application/octet-stream"), body).await.is(200).json;
+    assert_eq!(put["sha256"], ortolan_domain::hash::sha256_hex(&model));
+    let stored = app.wired.blobs.get(&ObjectPath::parse("models/a/detect.onnx").unwrap()).await.unwrap();
+    assert!(stored == model);
 }

@@ -10,6 +10,7 @@ harness::contract! {
     objects::one_byte_too_many_leaves_nothing_and_what_was_there_before,
     objects::a_stream_that_breaks_leaves_nothing,
     objects::a_client_that_goes_away_leaves_nothing,
+    objects::a_stream_is_not_asked_again_after_its_end,
     objects::a_range_is_read_without_the_rest,
     objects::an_object_over_the_limit_is_refused_unread,
     objects::what_is_not_there_is_said_to_be_not_there,

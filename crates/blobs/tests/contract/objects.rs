@@ -191,3 +191,15 @@ pub(crate) async fn a_probe_that_works_leaves_nothing(place: Place) {
     place.blobs.probe("1").await.unwrap();
     assert_eq!(place.left().await, Vec::<String>::new());
 }
+
+pub(crate) async fn a_stream_is_not_asked_again_after_its_end(place: Place) {
+    let bytes = noise(2 * PART + 5);
+    let rest = bytes.clone();
+    // Panics when it is polled after its end, as the bodies of requests do.
+    let once = stream::unfold(rest, |mut rest| async move {
+        let chunk = rest.split_to(rest.len().min(300_000));
+        (!chunk.is_empty()).then_some((Ok::<_, Infallible>(chunk), rest))
+    });
+    place.blobs.put_stream(&path("a/b"), once, u64::MAX).await.unwrap();
+    assert!(place.blobs.get(&path("a/b")).await.unwrap() == bytes);
+}

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use super::observer::ChangeRelay;
 use super::parts::{Ports, Truth};
-use super::{health as checks, operator};
+use super::{health as checks, operator, settings};
 
 /// The longest pause between two tries to reach something at the start.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -56,7 +56,8 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
     let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
     checks::queues(&registry, ports.queues.clone(), Importance::Essential);
     checks::ml_service(&registry, inference.clone());
-    let routes = ortolan_ml_service::http::router(inference).merge(health::routes(registry, metrics));
+    let routes = ortolan_ml_service::http::router(inference, settings::tensor_bytes(config))
+        .merge(health::routes(registry, metrics));
     let listener = listen(config.ml.listen).await?;
     let jobs = service.run(ports.queues.ml.clone(), shutdown.token());
     let (_, jobs) = tokio::join!(serve(listener, routes, ServeLimits::from(&config.server), shutdown), jobs);

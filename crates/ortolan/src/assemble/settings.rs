@@ -33,10 +33,16 @@ pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
         gpu_memory_limit_bytes: ml.runner_memory_mb << 20,
         grace: ml.cancel_grace,
         media_limit_bytes: usize::try_from(config.server.max_media_bytes).unwrap_or(usize::MAX),
+        room_bytes: tensor_bytes(config),
         sessions_per_model: ml.gpu_concurrency,
         workers: ml.gpu_concurrency + 2,
         ..RunnerSettings::new(runtime_library)
     }
+}
+
+/// Most bytes of the inputs or of the outputs of one inference.
+pub fn tensor_bytes(config: &Config) -> usize {
+    usize::try_from(config.ml.max_tensor_mb << 20).unwrap_or(usize::MAX)
 }
 
 fn isolation(config: &Config) -> &'static str {

@@ -1,7 +1,7 @@
 use std::slice::from_ref;
 
 use futures::FutureExt;
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::{Slot, TaskStatus, TenantId, TenantSlug};
 use ortolan_results::{Signals, TaskSignal};
@@ -37,15 +37,15 @@ async fn everything_is_heard(speaker: Signals, listener: Signals) {
     tuned_in(&speaker, &listener).await;
     let (mut cancels, mut models) = (listener.cancels(), listener.model_changes());
     let (mut keys, mut wanted) = (listener.keys_changes(), listener.dispatch_wanted());
-    let slot = SlotRef { tenant: TenantSlug::parse("tenant-a").unwrap(), slot: Slot::Detect };
+    let model = ModelRef::new(TenantSlug::parse("tenant-a").unwrap(), Slot::Detect);
     let cancelled = attempt(4);
     speaker.publish_cancel(cancelled);
-    speaker.publish_model_changed(slot.clone());
+    speaker.publish_model_changed(model.clone());
     speaker.publish_keys_changed();
     speaker.publish_dispatch_wanted(QueueName::CpuJobs);
     // Other tests use the same server.
     while within(cancels.recv()).await.unwrap() != cancelled {}
-    while within(models.recv()).await.unwrap() != slot {}
+    while within(models.recv()).await.unwrap() != model {}
     within(keys.recv()).await.unwrap();
     while within(wanted.recv()).await.unwrap() != QueueName::CpuJobs {}
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ortolan_domain::tensor::Tensor;
 
-use crate::answer::Tensor;
 use crate::error::RunnerError;
 use crate::supervisor::calls::Reply;
 use crate::supervisor::context::CallContext;
@@ -35,8 +35,8 @@ impl Request {
     pub(super) fn parts(&self) -> Vec<Part<'_>> {
         let json = self.json.as_deref().map(Part::json);
         let tensors = self.tensors.iter().map(|tensor| Part {
-            kind: PartKind::Tensor(tensor.element),
-            dims: &tensor.dims,
+            kind: PartKind::Tensor(tensor.datatype),
+            dims: &tensor.shape,
             bytes: &tensor.data,
         });
         json.into_iter().chain(tensors).chain(self.media.as_deref().map(Part::media)).collect()

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ortolan_domain::{Slot, TenantSlug, Timestamp};
+use ortolan_domain::model::ModelName;
+use ortolan_domain::{TenantSlug, Timestamp};
 use serde::Serialize;
 
 use crate::answer::ModelFacts;
@@ -25,8 +26,8 @@ pub struct CachedModel {
     pub key: String,
     /// Whose it is.
     pub tenant: TenantSlug,
-    /// The slot it is in; absent for a model that takes plain tensors.
-    pub slot: Option<Slot>,
+    /// Which of its tenant's.
+    pub model: ModelName,
     /// Where it runs.
     pub device: String,
     /// SHA-256 of its file.

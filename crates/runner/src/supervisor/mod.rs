@@ -22,4 +22,4 @@ pub use context::CallContext;
 pub use deaths::{DeathCause, DeathCount};
 pub use info::{CacheInfo, CachedModel, RunnerInfo};
 pub use pool::RunnerPool;
-pub use source::{ModelKey, ModelSource, SourceError, TensorModelKey};
+pub use source::{ModelKey, ModelSource, SourceError};

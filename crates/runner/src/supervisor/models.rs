@@ -11,7 +11,7 @@ use crate::answer::ModelFacts;
 use crate::error::RunnerError;
 use crate::supervisor::groups::Lease;
 use crate::supervisor::info::CachedModel;
-use crate::supervisor::source::CacheKey;
+use crate::supervisor::source::ModelKey;
 
 /// A model in a runner. The runner forgets it once the cache and all calls have let go of it.
 #[derive(Debug)]
@@ -54,22 +54,22 @@ pub(super) enum Lookup {
 /// The right and the duty to load one model.
 pub(super) struct LoadTurn {
     cache: Arc<ModelCache>,
-    key: CacheKey,
+    key: ModelKey,
     sha256: String,
     tell: watch::Sender<Option<LoadOutcome>>,
 }
 
 /// The loaded models by key.
 #[derive(Debug, Default)]
-pub(super) struct ModelCache(Mutex<HashMap<CacheKey, Entry>>);
+pub(super) struct ModelCache(Mutex<HashMap<ModelKey, Entry>>);
 
 impl ModelCache {
-    fn entries(&self) -> MutexGuard<'_, HashMap<CacheKey, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<ModelKey, Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks a model up; a dead runner or another digest counts as a miss.
-    pub(super) fn look_up(self: &Arc<Self>, key: &CacheKey, sha256: &str) -> Lookup {
+    pub(super) fn look_up(self: &Arc<Self>, key: &ModelKey, sha256: &str) -> Lookup {
         let mut entries = self.entries();
         match entries.get(key) {
             Some(Entry::Ready(model)) if model.sha256 == sha256 && model.lease.is_alive() => {
@@ -92,10 +92,17 @@ impl ModelCache {
     pub(super) fn clear(&self, tenant: Option<&TenantSlug>) -> usize {
         let mut entries = self.entries();
         let (gone, kept): (HashMap<_, _>, HashMap<_, _>) =
-            entries.drain().partition(|(key, _)| tenant.is_none_or(|tenant| key.tenant == *tenant));
+            entries.drain().partition(|(key, _)| tenant.is_none_or(|tenant| key.tenant() == tenant));
         *entries = kept;
         drop(entries);
         gone.values().filter(|entry| matches!(entry, Entry::Ready(_))).count()
+    }
+
+    /// Forgets one model; says whether it was loaded.
+    pub(super) fn unload(&self, key: &ModelKey) -> bool {
+        let gone = self.entries().remove(key);
+        // Dropped outside of the lock, as it tells a runner to forget a model.
+        matches!(gone, Some(Entry::Ready(_)))
     }
 
     /// Forgets the models of one runner.
@@ -123,8 +130,8 @@ impl ModelCache {
         let loaded = entries.iter().filter_map(|(key, entry)| match entry {
             Entry::Ready(model) if model.lease.is_alive() => Some(CachedModel {
                 key: key.to_string(),
-                tenant: key.tenant.clone(),
-                slot: key.slot(),
+                tenant: key.tenant().clone(),
+                model: key.model.name,
                 device: model.device.to_string(),
                 sha256: model.sha256.clone(),
                 size_bytes: model.size_bytes,

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ortolan_domain::media::MediaFacts;
+use ortolan_domain::tensor::Tensor;
 use ortolan_domain::{Clock, Slot, TenantSlug, hash};
 use ortolan_engine::Device;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::answer::{ModelFacts, ModelReport, Tensor, VisionAnswer, VisionRequest};
+use crate::answer::{ModelFacts, ModelReport, VisionAnswer, VisionRequest};
 use crate::error::RunnerError;
 use crate::settings::{DevicePolicy, RunnerSettings};
 use crate::supervisor::context::{Bounds, CallContext};
@@ -21,7 +22,7 @@ use crate::supervisor::groups::Groups;
 use crate::supervisor::host::{Request, malformed};
 use crate::supervisor::info::CacheInfo;
 use crate::supervisor::models::{LoadOutcome, LoadedModel, Lookup, outcome_of};
-use crate::supervisor::source::{CacheKey, ModelKey, ModelName, ModelSource, TensorModelKey};
+use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::supervisor::spawn::Launch;
 use crate::supervisor::tensors::{in_order, named};
 use crate::supervisor::validate;
@@ -89,7 +90,7 @@ impl RunnerPool {
         source: Arc<dyn ModelSource>,
         context: CallContext,
     ) -> Result<Arc<ModelFacts>, RunnerError> {
-        let model = self.inner.model(key.into(), source, &context.bounds()).await?;
+        let model = self.inner.model(key.clone(), source, &context.bounds()).await?;
         Ok(Arc::clone(&model.facts))
     }
 
@@ -103,7 +104,7 @@ impl RunnerPool {
         context: CallContext,
     ) -> Result<(VisionAnswer, Arc<ModelFacts>), RunnerError> {
         self.inner.check_media(&media)?;
-        let model = self.inner.model(key.into(), source, &context.bounds()).await?;
+        let model = self.inner.model(key.clone(), source, &context.bounds()).await?;
         let mut call = Request::new(Operation::Vision, model.number);
         call.json = Some(serde_json::to_vec(&request).map_err(|error| RunnerError::BadInput(error.to_string()))?);
         call.media = Some(media);
@@ -115,12 +116,12 @@ impl RunnerPool {
     /// Runs tensors through a model; they are given by name, in any order, and all of them are needed.
     pub async fn infer(
         &self,
-        key: &TensorModelKey,
+        key: &ModelKey,
         source: Arc<dyn ModelSource>,
         inputs: Vec<Tensor>,
         context: CallContext,
     ) -> Result<(Vec<Tensor>, Arc<ModelFacts>), RunnerError> {
-        let model = self.inner.model(key.into(), source, &context.bounds()).await?;
+        let model = self.inner.model(key.clone(), source, &context.bounds()).await?;
         let mut call = Request::new(Operation::Infer, model.number);
         call.tensors = in_order(&model.facts, inputs)?;
         let parts = self.inner.call(&model, call, context).await?;
@@ -170,6 +171,11 @@ impl RunnerPool {
         removed
     }
 
+    /// Forgets one loaded model; says whether it was loaded.
+    pub fn unload(&self, key: &ModelKey) -> bool {
+        self.inner.groups.models.unload(key)
+    }
+
     /// Counts of runners that died, by tenant and cause.
     pub fn deaths(&self) -> Vec<DeathCount> {
         self.inner.groups.deaths.list()
@@ -208,7 +214,7 @@ impl Inner {
     }
 
     /// The loaded model, waiting for whoever loads it.
-    async fn model(self: &Arc<Self>, key: CacheKey, source: Arc<dyn ModelSource>, bounds: &Bounds) -> LoadOutcome {
+    async fn model(self: &Arc<Self>, key: ModelKey, source: Arc<dyn ModelSource>, bounds: &Bounds) -> LoadOutcome {
         bounds.check()?;
         let pending = match self.groups.models.look_up(&key, source.sha256()) {
             Lookup::Ready(model) => return Ok(model),
@@ -230,11 +236,11 @@ impl Inner {
         bounds.limit(outcome_of(pending)).await?
     }
 
-    async fn load(self: &Arc<Self>, key: &CacheKey, source: &dyn ModelSource) -> LoadOutcome {
+    async fn load(self: &Arc<Self>, key: &ModelKey, source: &dyn ModelSource) -> LoadOutcome {
         let began = Instant::now();
         let bytes = fetch(source).await?;
         let device = self.device(key.worker_id);
-        let lease = self.groups.lease(&self.settings, &key.tenant, device).await?;
+        let lease = self.groups.lease(&self.settings, key.tenant(), device).await?;
         let number = self.next_model.fetch_add(1, Ordering::Relaxed);
         let size_bytes = bytes.len() as u64;
         let request = load_request(number, key.slot(), bytes)?;
@@ -243,13 +249,9 @@ impl Inner {
         let facts: Result<ModelFacts, _> = loaded.and_then(|parts| json_of(&parts).ok_or_else(malformed));
         // A load that was given up may have come to its end all the same.
         let facts = facts.inspect_err(|_| lease.unload(number))?;
-        let model_type = match &key.name {
-            ModelName::Slot(slot) => slot.as_str(),
-            ModelName::Tensors(model) => model,
-        };
         tracing::info!(
-            tenant_id = %key.tenant,
-            model_type,
+            tenant_id = %key.tenant(),
+            model_type = %key.model.name,
             worker_id = key.worker_id,
             cache_key = %key,
             %device,

@@ -4,78 +4,36 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ortolan_domain::{Slot, TenantSlug, slot};
+use ortolan_domain::model::{ModelName, ModelRef};
+use ortolan_domain::{Slot, TenantSlug};
 
-/// The place of a slot's model in the cache of loaded models.
+/// The place of a model in the cache of loaded models.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModelKey {
-    /// Whose model it is.
-    pub tenant: TenantSlug,
-    /// Which of the tenant's slots.
-    pub slot: Slot,
+    /// Whose model it is, and which.
+    pub model: ModelRef,
     /// Which worker; it also picks the GPU.
     pub worker_id: u32,
 }
 
-/// The place of a model that takes plain tensors in the cache of loaded models.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TensorModelKey {
+impl ModelKey {
     /// Whose model it is.
-    pub tenant: TenantSlug,
-    /// Which of the tenant's models; a word of the caller's choice.
-    pub model: String,
-    /// Which worker; it also picks the GPU.
-    pub worker_id: u32,
-}
+    pub fn tenant(&self) -> &TenantSlug {
+        &self.model.tenant
+    }
 
-/// Any place in the cache.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct CacheKey {
-    pub(super) tenant: TenantSlug,
-    pub(super) worker_id: u32,
-    pub(super) name: ModelName,
-}
-
-/// What a model is called within its tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum ModelName {
-    Slot(Slot),
-    Tensors(String),
-}
-
-impl CacheKey {
-    pub(super) fn slot(&self) -> Option<Slot> {
-        match self.name {
+    /// The slot whose rules the model must keep to, unless it is one of the registry.
+    pub fn slot(&self) -> Option<Slot> {
+        match self.model.name {
             ModelName::Slot(slot) => Some(slot),
-            ModelName::Tensors(_) => None,
-        }
-    }
-}
-
-impl From<&ModelKey> for CacheKey {
-    fn from(key: &ModelKey) -> Self {
-        Self { tenant: key.tenant.clone(), worker_id: key.worker_id, name: ModelName::Slot(key.slot) }
-    }
-}
-
-impl From<&TensorModelKey> for CacheKey {
-    fn from(key: &TensorModelKey) -> Self {
-        Self { tenant: key.tenant.clone(), worker_id: key.worker_id, name: ModelName::Tensors(key.model.clone()) }
-    }
-}
-
-impl fmt::Display for CacheKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.name {
-            ModelName::Slot(slot) => f.write_str(&slot::cache_key(&self.tenant, *slot, self.worker_id)),
-            ModelName::Tensors(model) => write!(f, "{}_{model}_worker_{}", self.tenant, self.worker_id),
+            ModelName::Version(_) => None,
         }
     }
 }
 
 impl fmt::Display for ModelKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        CacheKey::from(self).fmt(f)
+        f.write_str(&self.model.name.cache_key(&self.model.tenant, self.worker_id))
     }
 }
 

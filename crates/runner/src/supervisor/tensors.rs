@@ -1,9 +1,9 @@
 //! Between tensors with names and parts by position.
 
 use bytes::Bytes;
-use ortolan_engine::TensorView;
+use ortolan_domain::tensor::Tensor;
 
-use crate::answer::{ModelFacts, Tensor};
+use crate::answer::ModelFacts;
 use crate::error::RunnerError;
 use crate::supervisor::host::malformed;
 use crate::wire::message::{OwnedPart, PartKind};
@@ -15,8 +15,9 @@ pub(super) fn in_order(facts: &ModelFacts, mut given: Vec<Tensor>) -> Result<Vec
         let found = given.iter().position(|tensor| tensor.name == spec.name);
         let found = found.ok_or_else(|| RunnerError::BadInput(format!("the input {:?} is missing", spec.name)))?;
         let tensor = given.swap_remove(found);
-        let view = TensorView { element: tensor.element, dims: &tensor.dims, bytes: &tensor.data };
-        view.check().map_err(|error| RunnerError::BadInput(format!("the input {:?}: {error}", spec.name)))?;
+        tensor
+            .check()
+            .map_err(|error| RunnerError::BadInput(format!("the input {:?}: {}", error.field, error.reason)))?;
         inputs.push(tensor);
     }
     match given.first() {
@@ -35,7 +36,7 @@ pub(super) fn named(facts: &ModelFacts, parts: Vec<OwnedPart>) -> Result<Vec<Ten
     }
     let named = specs.iter().zip(parts).map(|(spec, part)| match part.kind {
         PartKind::Tensor(element) => {
-            Ok(Tensor { name: spec.name.clone(), element, dims: part.dims, data: Bytes::from(part.bytes) })
+            Ok(Tensor { name: spec.name.clone(), datatype: element, shape: part.dims, data: Bytes::from(part.bytes) })
         }
         PartKind::Json | PartKind::Media | PartKind::Words => Err(malformed()),
     });

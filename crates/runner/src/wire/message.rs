@@ -5,7 +5,7 @@
 //! their position in its signature.
 
 use bytemuck::{Pod, Zeroable};
-use ortolan_engine::{ElementType, TensorView};
+use ortolan_engine::{Datatype, TensorView};
 
 /// What parts are aligned to.
 pub(crate) const LINE: usize = 64;
@@ -56,7 +56,7 @@ const RECORD: usize = size_of::<Record>();
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PartKind {
     /// Elements of a tensor.
-    Tensor(ElementType),
+    Tensor(Datatype),
     /// A JSON text.
     Json,
     /// An encoded picture, sound or video.
@@ -80,7 +80,7 @@ impl PartKind {
             JSON => Some(Self::Json),
             MEDIA => Some(Self::Media),
             WORDS => Some(Self::Words),
-            _ => ElementType::from_code(code).filter(|element| element.size().is_some()).map(Self::Tensor),
+            _ => Datatype::from_code(code).filter(|element| element.size().is_some()).map(Self::Tensor),
         }
     }
 
@@ -275,7 +275,7 @@ mod tests {
     fn good() -> Vec<[u64; 8]> {
         let mut memory = vec![[0u64; 8]; ROOM / LINE];
         let data = [7u8; 24];
-        let tensor = TensorView { element: ElementType::F32, dims: &[2, 3], bytes: &data };
+        let tensor = TensorView { element: Datatype::Fp32, dims: &[2, 3], bytes: &data };
         let parts = [Part::tensor(tensor), Part::json(b"{}"), Part::words("no")];
         // SAFETY: the memory has as much room as is said; its alignment is that of a line of u64, enough for the records.
         unsafe { write(memory.as_mut_ptr().cast(), ROOM, Head::call(9, 1, 2), &parts) }.unwrap();

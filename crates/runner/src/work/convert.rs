@@ -1,7 +1,7 @@
 //! Between the engine's words and the vision crate's.
 
 use ortolan_domain::Slot;
-use ortolan_engine::{ElementType, Outputs, TensorSpec, TensorView};
+use ortolan_engine::{Datatype, Outputs, TensorSpec, TensorView};
 use ortolan_vision::{InputTensor, OutputData, OutputView, TensorData, TensorFacts, VisionTask};
 
 use crate::wire::protocol::{Failure, Status};
@@ -20,8 +20,8 @@ pub(super) fn facts_of(specs: &[TensorSpec]) -> Vec<TensorFacts> {
     let facts = specs.iter().map(|spec| TensorFacts {
         name: spec.name.clone(),
         element: match spec.element {
-            Some(ElementType::F32) => ortolan_vision::ElementType::F32,
-            Some(ElementType::F16) => ortolan_vision::ElementType::F16,
+            Some(Datatype::Fp32) => ortolan_vision::ElementType::F32,
+            Some(Datatype::Fp16) => ortolan_vision::ElementType::F16,
             _ => ortolan_vision::ElementType::Other,
         },
         dims: spec.dims.iter().map(ortolan_engine::Dimension::fixed).collect(),
@@ -35,8 +35,8 @@ pub(super) fn view_of<'a>(tensor: &'a InputTensor, dims: &'a mut [i64; 4]) -> Te
         *into = i64::try_from(from).unwrap_or(i64::MAX);
     }
     let (element, bytes) = match &tensor.data {
-        TensorData::F32(values) => (ElementType::F32, bytemuck::cast_slice(values)),
-        TensorData::F16(values) => (ElementType::F16, bytemuck::cast_slice(values)),
+        TensorData::F32(values) => (Datatype::Fp32, bytemuck::cast_slice(values)),
+        TensorData::F16(values) => (Datatype::Fp16, bytemuck::cast_slice(values)),
     };
     TensorView { element, dims, bytes }
 }

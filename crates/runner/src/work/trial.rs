@@ -92,12 +92,12 @@ fn made_up_size(axis: &Dimension) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use ortolan_engine::{ElementType, ValueKind};
+    use ortolan_engine::{Datatype, ValueKind};
 
     use super::*;
 
     fn spec(dims: Vec<Dimension>) -> TensorSpec {
-        TensorSpec { name: "x".to_owned(), kind: ValueKind::Tensor, element: Some(ElementType::F32), dims }
+        TensorSpec { name: "x".to_owned(), kind: ValueKind::Tensor, element: Some(Datatype::Fp32), dims }
     }
 
     #[test]

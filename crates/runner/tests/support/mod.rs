@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use ortolan_domain::{Slot, SystemClock, TenantSlug, hash};
+use ortolan_domain::model::ModelRef;
+use ortolan_domain::tensor::{Datatype, Tensor};
+use ortolan_domain::{ModelId, Slot, SystemClock, TenantSlug, hash};
 use ortolan_runner::{
-    CallContext, DevicePolicy, ElementType, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings,
-    SourceError, Tensor, TensorModelKey, VisionAnswer, VisionRequest,
+    CallContext, DevicePolicy, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings, SourceError,
+    VisionAnswer, VisionRequest,
 };
 use ortolan_vision::VisionOptions;
 use tokio::sync::Semaphore;
@@ -51,11 +53,14 @@ pub fn tenant(name: &str) -> TenantSlug {
 }
 
 pub fn key(name: &str, slot: Slot) -> ModelKey {
-    ModelKey { tenant: tenant(name), slot, worker_id: 0 }
+    ModelKey { model: ModelRef::new(tenant(name), slot), worker_id: 0 }
 }
 
-pub fn tensor_key(name: &str, model: &str) -> TensorModelKey {
-    TensorModelKey { tenant: tenant(name), model: model.to_owned(), worker_id: 0 }
+/// A place for a model of the fixtures; the same path gives the same place.
+pub fn tensor_key(name: &str, path: &str) -> ModelKey {
+    let digest = hash::sha256_hex(path.as_bytes());
+    let id: ModelId = digest[..32].parse().unwrap();
+    ModelKey { model: ModelRef::new(tenant(name), id), worker_id: 0 }
 }
 
 /// A model's bytes, which counts how often it is asked for them and may make the asker wait.
@@ -123,7 +128,7 @@ pub async fn see(
     options: VisionOptions,
     picture: Bytes,
 ) -> Result<VisionAnswer, RunnerError> {
-    let request = VisionRequest { slot: key.slot, options };
+    let request = VisionRequest { slot: key.slot().unwrap(), options };
     let call = pool.vision(key, source, request, picture, CallContext::default());
     tokio::time::timeout(LONG, call).await.expect("the call hangs").map(|(answer, _)| answer)
 }
@@ -131,8 +136,8 @@ pub async fn see(
 pub fn f32s(name: &str, dims: &[i64], values: &[f32]) -> Tensor {
     Tensor {
         name: name.to_owned(),
-        element: ElementType::F32,
-        dims: dims.to_vec(),
+        datatype: Datatype::Fp32,
+        shape: dims.to_vec(),
         data: Bytes::copy_from_slice(bytemuck::cast_slice(values)),
     }
 }
@@ -140,8 +145,8 @@ pub fn f32s(name: &str, dims: &[i64], values: &[f32]) -> Tensor {
 pub fn i32s(name: &str, dims: &[i64], values: &[i32]) -> Tensor {
     Tensor {
         name: name.to_owned(),
-        element: ElementType::I32,
-        dims: dims.to_vec(),
+        datatype: Datatype::Int32,
+        shape: dims.to_vec(),
         data: Bytes::copy_from_slice(bytemuck::cast_slice(values)),
     }
 }
@@ -149,8 +154,8 @@ pub fn i32s(name: &str, dims: &[i64], values: &[i32]) -> Tensor {
 pub fn i64s(name: &str, dims: &[i64], values: &[i64]) -> Tensor {
     Tensor {
         name: name.to_owned(),
-        element: ElementType::I64,
-        dims: dims.to_vec(),
+        datatype: Datatype::Int64,
+        shape: dims.to_vec(),
         data: Bytes::copy_from_slice(bytemuck::cast_slice(values)),
     }
 }

@@ -37,6 +37,7 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("ml.worker_id", 0.0, 65_535.0),
     ("ml.gpu_concurrency", 1.0, 1_024.0),
     ("ml.max_jobs", 1.0, 65_536.0),
+    ("ml.max_tensor_mb", 1.0, 1_024.0),
     ("ml.model_revalidate_s", 0.0, YEAR_S),
     ("ml.model_cache_max_mb", 0.0, 1_048_576.0),
     ("ml.model_cache_max_models", 0.0, MANY),

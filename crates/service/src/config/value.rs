@@ -112,23 +112,23 @@ pub(crate) mod optional_text {
 
 /// Slots as a list of `{tenant}/{slot}`.
 pub(crate) mod slots {
-    use ortolan_domain::job::SlotRef;
+    use ortolan_domain::model::ModelRef;
     use ortolan_domain::{Slot, TenantSlug};
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(value: &[SlotRef], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(value.iter().map(|SlotRef { tenant, slot }| format!("{tenant}/{}", slot.as_str())))
+    pub(crate) fn serialize<S: Serializer>(value: &[ModelRef], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(value.iter().map(ModelRef::to_string))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SlotRef>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ModelRef>, D::Error> {
         Vec::<String>::deserialize(deserializer)?.iter().map(|text| read(text).map_err(D::Error::custom)).collect()
     }
 
-    fn read(text: &str) -> Result<SlotRef, String> {
+    fn read(text: &str) -> Result<ModelRef, String> {
         let (tenant, slot) = text.split_once('/').ok_or("expected `{tenant}/{detect|segment|classify}`")?;
         let tenant = TenantSlug::parse(tenant).map_err(|error| error.to_string())?;
         let slot = Slot::parse(slot).map_err(|error| error.to_string())?;
-        Ok(SlotRef { tenant, slot })
+        Ok(ModelRef::new(tenant, slot))
     }
 }

@@ -35,6 +35,7 @@ pub(super) enum KeyHolder {
 pub(super) enum Scope {
     Task,
     Media,
+    Model,
 }
 
 impl Scope {
@@ -42,6 +43,7 @@ impl Scope {
         match self {
             Self::Task => "task",
             Self::Media => "media",
+            Self::Model => "model",
         }
     }
 
@@ -50,6 +52,7 @@ impl Scope {
         match self {
             Self::Task => &FORGET_TASK_KEYS,
             Self::Media => &FORGET_MEDIA_KEYS,
+            Self::Model => &FORGET_MODEL_KEYS,
         }
     }
 }
@@ -71,6 +74,7 @@ macro_rules! forget {
 
 static FORGET_TASK_KEYS: ManyRows = ManyRows::new(3, forget!("task", "tasks"));
 static FORGET_MEDIA_KEYS: ManyRows = ManyRows::new(3, forget!("media", "media"));
+static FORGET_MODEL_KEYS: ManyRows = ManyRows::new(3, forget!("model", "models"));
 
 static TAKE: ManyRows = ManyRows::new(
     6,

@@ -17,8 +17,8 @@ use super::submit::Submit;
 use super::{artifacts, keys, lists, media, slots, steer, tenants, upkeep};
 use crate::{
     CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord, LostLease,
-    MediaStore, NewKey, NewMediaOutcome, Page, QueueDepth, RetryOutcome, SlotRecord, SlotStore, StoreError, Submission,
-    TaskFilter, TaskStore, Tenant, TenantStore,
+    MediaStore, NewKey, NewMediaOutcome, Page, QueueDepth, RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore,
+    StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
 };
 
 #[async_trait]
@@ -226,21 +226,28 @@ impl SlotStore for Store {
     async fn record_slot(
         &self,
         tenant: TenantId,
-        slot: Slot,
-        sha256: &str,
-        size_bytes: u64,
+        change: SlotChange,
         now: Timestamp,
     ) -> Result<SlotRecord, StoreError> {
-        let sha256 = sha256.to_owned();
-        let steers = self.lanes.steers();
-        steers.single(move |to, _| slots::record(to, tenant, slot, sha256.clone(), size_bytes, now).boxed()).await
+        self.lanes.steers().single(move |to, _| slots::record(to, tenant, change.clone(), now).boxed()).await
     }
 
     async fn slots(&self, tenant: TenantId) -> Result<Vec<SlotRecord>, StoreError> {
         slots::list(&mut *self.read().await?, tenant).await
     }
 
-    async fn forget_slot(&self, tenant: TenantId, slot: Slot) -> Result<bool, StoreError> {
-        self.lanes.steers().single(move |to, _| slots::forget(to, tenant, slot).boxed()).await
+    async fn slot_history(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Page<SlotEvent>, StoreError> {
+        slots::history(&mut *self.read().await?, tenant, slot, limit, offset).await
+    }
+
+    async fn forget_slot(&self, tenant: TenantId, slot: Slot, actor: &str, now: Timestamp) -> Result<bool, StoreError> {
+        let actor = actor.to_owned();
+        self.lanes.steers().single(move |to, _| slots::forget(to, tenant, slot, actor.clone(), now).boxed()).await
     }
 }

@@ -51,6 +51,16 @@ impl<'r> Reader<'r> {
         parse(text).ok_or_else(|| self.inconsistent(column))
     }
 
+    /// The next column as text that `parse` understands and that may be missing.
+    pub(super) fn maybe_word<T>(
+        &mut self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let text: Option<&str> = self.get()?;
+        text.map(|text| parse(text).ok_or_else(|| self.inconsistent(column))).transpose()
+    }
+
     /// The next column as a number that fits `T`.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, column: &'static str) -> Result<T, StoreError> {
         T::try_from(self.get()?).map_err(|_| self.inconsistent(column))

@@ -8,9 +8,12 @@ mod fixture;
 mod harness;
 mod lists;
 mod model;
+mod models;
 mod moves;
+mod quarantine;
 mod races;
 mod restart;
+mod slots;
 mod submit;
 mod tenants;
 mod upkeep;
@@ -65,7 +68,21 @@ contract! {
     tenants::operators_keys_belong_to_no_tenant,
     tenants::media_are_stored_once_listed_and_deleted,
     tenants::media_keys_replay,
-    tenants::slots_count_their_uploads,
+    slots::generations_count_on_and_the_ledger_tells_all,
+    models::a_version_reads_back_whole_by_id_and_by_name,
+    models::name_and_version_are_taken_once_by_tenant,
+    models::versions_sort_by_precedence_however_they_came,
+    models::the_latest_ready_version_of_many_names,
+    models::lists_are_filtered_sorted_and_paged,
+    models::a_life_from_upload_to_the_archive_and_back,
+    models::what_a_status_forbids_changes_nothing,
+    models::a_validation_that_was_overtaken_says_nothing,
+    models::a_lapsed_validation_stands_in_nobodys_way,
+    models::a_file_that_did_not_arrive_is_taken_back,
+    models::keys_replay_the_version,
+    models::two_validations_at_once_have_one_winner,
+    quarantine::three_crashes_of_a_pair_and_of_a_tenant,
+    quarantine::it_is_lifted_one_by_one_or_all_at_once_and_forgotten,
     restart::migrations_run_twice,
     restart::a_newer_database_is_refused,
     restart::what_was_acknowledged_survives_a_crash,

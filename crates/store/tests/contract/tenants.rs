@@ -1,10 +1,12 @@
-//! Tenants, keys, media and slots.
+//! Tenants, keys and media.
 
 use ortolan_domain::media::{Media, MediaFacts, MediaKind, object_path};
-use ortolan_domain::{KeyId, MediaId, Scope, Slot, TenantId};
+use ortolan_domain::{KeyId, MediaId, Scope, TenantId};
 use ortolan_store::{NewKey, NewMediaOutcome, StoreError, Tenant};
 
 use crate::fixture::{Fixture, at, key, new_tenant};
+use crate::models::new_model;
+use crate::slots::uploaded;
 
 fn new_key(tenant: Option<TenantId>, hash: &str) -> NewKey {
     let (id, scopes) = (KeyId::generate(), [Scope::Read, Scope::Write].into_iter().collect());
@@ -52,7 +54,9 @@ pub(crate) async fn a_deleted_tenant_takes_its_rows_along(f: Fixture) {
     f.submit_with(f.new_task(), key("k", "one", 60)).await;
     let media = new_media(&f.tenant);
     stores.media.create_media(&media, Some(key("m", "one", 60))).await.unwrap();
-    stores.slots.record_slot(tenant, Slot::Detect, "aa", 5, at(1)).await.unwrap();
+    stores.slots.record_slot(tenant, uploaded("aa", 5), at(1)).await.unwrap();
+    let model = new_model(&f.tenant, "m", "1.0.0");
+    stores.models.create_model(&model, None).await.unwrap();
     stores.tenants.create_key(&new_key(Some(tenant), "hash")).await.unwrap();
 
     assert!(stores.tenants.delete_tenant(tenant).await.unwrap());
@@ -63,7 +67,9 @@ pub(crate) async fn a_deleted_tenant_takes_its_rows_along(f: Fixture) {
     assert!(stores.slots.slots(tenant).await.unwrap().is_empty());
     assert!(stores.tenants.key_by_hash("hash").await.unwrap().is_none());
     assert!(matches!(stores.tasks.submit(f.new_task(), None).await, Err(StoreError::NoParent)));
-    let slot = stores.slots.record_slot(tenant, Slot::Detect, "aa", 5, at(1)).await;
+    assert!(stores.models.model(tenant, model.id).await.unwrap().is_none());
+    assert!(matches!(stores.models.create_model(&model, None).await, Err(StoreError::NoParent)));
+    let slot = stores.slots.record_slot(tenant, uploaded("aa", 5), at(1)).await;
     assert!(matches!(slot, Err(StoreError::NoParent)));
     assert!(matches!(stores.tenants.create_key(&new_key(Some(tenant), "h")).await, Err(StoreError::NoParent)));
     assert!(matches!(stores.media.create_media(&media, None).await, Err(StoreError::NoParent)));
@@ -138,19 +144,4 @@ pub(crate) async fn media_keys_replay(f: Fixture) {
     store.delete_media(f.tenant.id, first.id).await.unwrap();
     let fresh = store.create_media(&new_media(&f.tenant), Some(key("k", "two", 60))).await.unwrap();
     assert_eq!(fresh, NewMediaOutcome::Created, "what the key made is gone");
-}
-
-pub(crate) async fn slots_count_their_uploads(f: Fixture) {
-    let (store, beta) = (&f.stores.slots, f.another_tenant("beta").await.id);
-    let first = store.record_slot(f.tenant.id, Slot::Detect, "aa", 5, at(1)).await.unwrap();
-    assert_eq!((first.generation, first.sha256.as_str(), first.size_bytes), (1, "aa", 5));
-    let second = store.record_slot(f.tenant.id, Slot::Detect, "bb", 6, at(2)).await.unwrap();
-    assert_eq!((second.generation, second.sha256.as_str(), second.updated_at), (2, "bb", at(2)));
-    store.record_slot(f.tenant.id, Slot::Classify, "cc", 7, at(3)).await.unwrap();
-    let slots: Vec<Slot> = store.slots(f.tenant.id).await.unwrap().into_iter().map(|record| record.slot).collect();
-    assert_eq!(slots, [Slot::Classify, Slot::Detect]);
-    assert!(store.slots(beta).await.unwrap().is_empty());
-    assert!(!store.forget_slot(beta, Slot::Detect).await.unwrap());
-    assert!(store.forget_slot(f.tenant.id, Slot::Detect).await.unwrap());
-    assert!(!store.forget_slot(f.tenant.id, Slot::Detect).await.unwrap());
 }

@@ -5,10 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ortolan_blobs::{Blobs, ObjectPath};
-use ortolan_domain::job::{MlError, SlotRef};
+use ortolan_domain::job::MlError;
 use ortolan_domain::media::{MediaFacts, MediaKind};
+use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
-use ortolan_ml_client::{CheckModel, Inference, MlHealth, ModelCacheInfo, ModelReport, ProbeMedia};
+use ortolan_ml_client::{
+    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
+    ModelStats, ProbeMedia,
+};
 
 /// Bytes of a picture.
 pub const PICTURE: &[u8] = b"picture: 0123456789 abcdefghijklmnopqrstuvwxyz";
@@ -77,9 +81,33 @@ impl Inference for RecordingMl {
         }
     }
 
-    async fn forget_model(&self, slot: SlotRef) -> Result<(), MlError> {
-        self.note(format!("forget {}/{}", slot.tenant, slot.slot));
+    async fn forget_model(&self, model: ModelRef) -> Result<(), MlError> {
+        self.note(format!("forget {model}"));
         Ok(())
+    }
+
+    async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
+        self.note(format!("infer {}", request.model));
+        Err(MlError::new(ErrorCode::ModelNotFound, "no model is loaded here"))
+    }
+
+    async fn describe_model(&self, model: ModelRef, _sha256: Option<String>) -> Result<ModelSignature, MlError> {
+        self.note(format!("describe {model}"));
+        Err(MlError::new(ErrorCode::ModelNotFound, "no model is loaded here"))
+    }
+
+    async fn load_model(&self, model: ModelRef, _sha256: Option<String>) -> Result<(), MlError> {
+        self.note(format!("load {model}"));
+        Ok(())
+    }
+
+    async fn unload_model(&self, model: ModelRef) -> Result<bool, MlError> {
+        self.note(format!("unload {model}"));
+        Ok(false)
+    }
+
+    async fn model_stats(&self, _tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
+        Ok(Vec::new())
     }
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ortolan_domain::job::SlotRef;
+use ortolan_domain::model::ModelRef;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MaskedUrl, value};
@@ -25,7 +25,7 @@ pub struct MlConfig {
     pub require_gpu: bool,
     /// Models that are loaded and tried at start.
     #[serde(with = "value::slots")]
-    pub model_preload: Vec<SlotRef>,
+    pub model_preload: Vec<ModelRef>,
     /// What a failure of one of them means.
     pub model_init: ModelInit,
     /// Path of the ONNX Runtime shared library.
@@ -45,6 +45,8 @@ pub struct MlConfig {
     pub model_cache_max_models: Option<u64>,
     /// How tenants' work is kept apart.
     pub isolation: Isolation,
+    /// Most bytes of all inputs of an inference, and of all outputs, in MiB.
+    pub max_tensor_mb: u64,
     /// Goes on when the kernel lacks landlock or seccomp.
     pub allow_degraded_sandbox: bool,
     /// Most memory of one runner, in MiB.
