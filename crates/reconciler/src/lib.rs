@@ -7,9 +7,11 @@
 //! Invariants: idempotent; harmless when two run at once, because every write is guarded; it never kills what runs: a run
 //! that takes long is only reported; one step's failure does not stop the others.
 
+mod orphans;
 mod passes;
 mod report;
 mod steps;
 
+pub use orphans::{OrphanError, OrphanSweep};
 pub use passes::{Reconciler, ReconcilerParts, ReconcilerSettings};
 pub use report::ReconcileReport;

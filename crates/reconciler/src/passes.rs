@@ -11,6 +11,7 @@ use ortolan_store::TaskStore;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::orphans::OrphanSweep;
 use crate::report::ReconcileReport;
 
 /// What an operator can set.
@@ -38,6 +39,8 @@ pub struct ReconcilerParts {
     pub queues: Queues,
     /// Moves pending rows into the queues.
     pub dispatcher: Arc<Dispatcher>,
+    /// Looks for objects that belong to nothing.
+    pub orphans: OrphanSweep,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What an operator has set.
@@ -79,6 +82,7 @@ impl Reconciler {
         self.delete_ended(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
         self.clean_broker(&mut report).await;
+        self.sweep_orphans(&mut report).await;
         metrics::reconciled(report.errors.is_empty(), began.elapsed());
         metrics::long_running_tasks(report.long_running_alerted);
         report

@@ -11,7 +11,7 @@ use ortolan_domain::{Clock, SystemClock};
 use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
-use ortolan_reconciler::{Reconciler, ReconcilerParts};
+use ortolan_reconciler::{OrphanSweep, Reconciler, ReconcilerParts};
 use ortolan_results::{Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit};
@@ -115,6 +115,7 @@ impl Truth {
             tasks: self.stores.tasks.clone(),
             queues: ports.queues.clone(),
             dispatcher: self.dispatcher.clone(),
+            orphans: OrphanSweep::new(ports.blobs.clone(), &self.stores, config.reconcile.orphan_grace),
             clock: ports.clock.clone(),
             settings: settings::reconciler(config),
         })
