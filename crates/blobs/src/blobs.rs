@@ -102,11 +102,17 @@ impl Blobs {
 
     /// The whole object, refused before it is read when it has more than `max_bytes`.
     pub async fn get_limited(&self, path: &ObjectPath, max_bytes: u64) -> Result<Bytes, BlobError> {
+        Ok(self.get_with_facts(path, max_bytes).await?.1)
+    }
+
+    /// The same, with what is known of the very object that was read.
+    pub async fn get_with_facts(&self, path: &ObjectPath, max_bytes: u64) -> Result<(ObjectFacts, Bytes), BlobError> {
         let found = self.store.get(path.as_store()).await.map_err(BlobError::store("get", path))?;
         if found.meta.size > max_bytes {
             return Err(BlobError::TooLarge { max_bytes });
         }
-        found.bytes().await.map_err(BlobError::store("get", path))
+        let facts = facts(&found.meta);
+        Ok((facts, found.bytes().await.map_err(BlobError::store("get", path))?))
     }
 
     /// The object, or `range` of its bytes, as a stream. A range that ends past the object ends with the object.

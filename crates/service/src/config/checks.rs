@@ -19,7 +19,6 @@ const NOT_USED_YET: &[&str] = &[
     "ml.model_cache_dir",
     "ml.model_cache_max_mb",
     "ml.model_cache_max_models",
-    "ml.model_revalidate_s",
     "rate_limit",
     "redis.enabled",
     "redis.max_connections",
