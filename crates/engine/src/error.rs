@@ -32,6 +32,9 @@ pub enum EngineError {
     /// The run failed inside of the model.
     #[error("the model failed while it ran")]
     RunFailed,
+    /// An output has more than can be carried.
+    #[error("{0}")]
+    TooLarge(String),
     /// An output is of a kind that cannot be carried.
     #[error("the output {0:?} is of a type that is not supported")]
     UnsupportedOutput(String),

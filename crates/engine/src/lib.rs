@@ -17,8 +17,10 @@ mod element;
 mod engine;
 mod error;
 mod metadata;
+mod output;
 mod session;
 mod signature;
+mod strings;
 mod tensor;
 
 pub use device::Device;
@@ -26,6 +28,7 @@ pub use engine::{Engine, Optimization, SessionOptions};
 pub use error::EngineError;
 pub use metadata::Metadata;
 pub use ortolan_domain::tensor::Datatype;
+pub use output::OutputView;
 pub use session::{Outputs, RunControl, Session};
 pub use signature::{Dimension, Signature, TensorSpec, ValueKind};
 pub use tensor::TensorView;

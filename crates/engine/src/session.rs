@@ -6,6 +6,7 @@ use ort::session::{RunOptions, SessionInputValue, SessionOutputs};
 
 use crate::error::EngineError;
 use crate::metadata::Metadata;
+use crate::output::{self, OutputView};
 use crate::signature::{Signature, TensorSpec};
 use crate::tensor::{Aligned, TensorView, view};
 
@@ -76,7 +77,16 @@ impl Outputs<'_> {
         self.len() == 0
     }
 
-    /// The output at `index`, in the signature's order, without a copy.
+    /// The output at `index`, in the signature's order.
+    pub fn output(&self, index: usize) -> Result<OutputView<'_>, EngineError> {
+        let name = self.outputs.keys().nth(index).unwrap_or_default();
+        match self.outputs.values().nth(index) {
+            Some(_) => output::read(name, &self.outputs[index]),
+            None => Err(EngineError::UnsupportedOutput(format!("number {index}"))),
+        }
+    }
+
+    /// The output at `index`, in the signature's order, which must be a tensor of numbers; without a copy.
     pub fn tensor(&self, index: usize) -> Result<TensorView<'_>, EngineError> {
         let Some(name) = self.outputs.keys().nth(index) else {
             return Err(EngineError::UnsupportedOutput(format!("number {index}")));

@@ -3,11 +3,11 @@
 use bytemuck::{CheckedBitPattern, NoUninit};
 use half::{bf16, f16};
 use ort::session::SessionInputValue;
-use ort::value::{DynValue, PrimitiveTensorElementType, TensorRef};
-use ortolan_domain::tensor::Datatype;
+use ort::value::{DynTensor, DynValue, PrimitiveTensorElementType, TensorRef};
+use ortolan_domain::tensor::{self, Datatype};
 
-use crate::element;
 use crate::error::EngineError;
+use crate::{element, strings};
 
 /// A tensor that is borrowed: row-major elements in the machine's byte order.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,27 +36,15 @@ impl<'a> TensorView<'a> {
         if self.element == Datatype::Fp16 { bytemuck::try_cast_slice(self.bytes).ok() } else { None }
     }
 
-    /// Checks that the axes multiply to exactly the bytes that are there.
+    /// Checks that there are as many elements as the axes say.
     pub fn check(&self) -> Result<(), EngineError> {
-        let size = self
-            .element
-            .size()
-            .ok_or_else(|| EngineError::BadInput("text tensors are not supported here".to_owned()))?;
-        let length = self.dims.iter().try_fold(size, |product, &dim| product.checked_mul(usize::try_from(dim).ok()?));
-        if length == Some(self.bytes.len()) {
-            return Ok(());
-        }
-        Err(EngineError::BadInput(format!(
-            "a tensor of shape {:?} does not have {} bytes",
-            self.dims,
-            self.bytes.len()
-        )))
+        tensor::check(self.element, self.dims, self.bytes).map_err(EngineError::BadInput)
     }
 }
 
 /// Calls `$body` with `$T` standing for the Rust type of each element type of fixed size.
 macro_rules! for_element {
-    ($element:expr, $T:ident => $body:expr, $text:expr) => {
+    ($element:expr, $T:ident => $body:expr, $strings:expr) => {
         match $element {
             Datatype::Fp32 => {
                 type $T = f32;
@@ -110,21 +98,22 @@ macro_rules! for_element {
                 type $T = bool;
                 $body
             }
-            Datatype::Bytes => $text,
+            Datatype::Bytes => $strings,
         }
     };
 }
 
-/// The elements of an input, copied only where they are not aligned for the runtime.
+/// The elements of an input, copied only where they are strings or not aligned for the runtime.
 pub(crate) enum Aligned<'a> {
     InPlace(TensorView<'a>),
     Copied { element: Datatype, dims: &'a [i64], words: Vec<u64>, len: usize },
+    Strings(DynTensor),
 }
 
 impl<'a> Aligned<'a> {
     pub(crate) fn new(view: TensorView<'a>) -> Result<Self, EngineError> {
         view.check()?;
-        let size = view.element.size().unwrap_or(1);
+        let Some(size) = view.element.size() else { return strings::owned(&view).map(Self::Strings) };
         if view.bytes.as_ptr().addr().is_multiple_of(size) {
             return Ok(Self::InPlace(view));
         }
@@ -138,8 +127,9 @@ impl<'a> Aligned<'a> {
         let (element, dims, bytes) = match self {
             Self::InPlace(view) => (view.element, view.dims, view.bytes),
             Self::Copied { element, dims, words, len } => (*element, *dims, &bytemuck::cast_slice(words)[..*len]),
+            Self::Strings(tensor) => return Ok(tensor.into()),
         };
-        for_element!(element, T => borrow::<T>(dims, bytes), Err(EngineError::BadInput("text tensors are not supported here".to_owned())))
+        for_element!(element, T => borrow::<T>(dims, bytes), Err(EngineError::BadInput("strings cannot be borrowed".to_owned())))
     }
 }
 

@@ -13,11 +13,11 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use ortolan_domain::job::Timings;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::tensor::{Datatype, Tensor};
+use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{Batching, InferAnswer, InferRequest, Output, OutputValue};
+use crate::{Batching, InferAnswer, InferRequest};
 
 /// The content type of a framed body.
 pub const CONTENT_TYPE: &str = "application/vnd.ortolan.tensors";

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use ortolan_domain::Timestamp;
 use ortolan_domain::job::Timings;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::tensor::{Datatype, Tensor};
+use ortolan_domain::tensor::{Output, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::TensorSpec;
@@ -50,31 +49,6 @@ pub struct InferAnswer {
     pub timings: Timings,
     /// Rows of the run that this was part of.
     pub batch_size: u32,
-}
-
-/// One output.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Output {
-    /// Its name.
-    pub name: String,
-    /// What it holds.
-    pub value: OutputValue,
-}
-
-/// What an output holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OutputValue {
-    /// A tensor.
-    Tensor {
-        /// What the elements are.
-        datatype: Datatype,
-        /// Sizes of the axes.
-        shape: Vec<i64>,
-        /// The elements, laid out as [`ortolan_domain::tensor`] says.
-        data: Bytes,
-    },
-    /// A map, with its keys as strings, or a sequence.
-    Json(serde_json::Value),
 }
 
 /// What a model takes and gives.

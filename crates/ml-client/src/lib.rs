@@ -18,8 +18,6 @@ pub use contract::{
     ProbeMedia, RunnerInfo, TensorKind, TensorSpec, Unloaded,
 };
 pub use http::HttpInference;
-pub use infer::{
-    BatchClose, BatchReport, Batching, InferAnswer, InferRequest, ModelSignature, ModelStats, Output, OutputValue,
-    Spent,
-};
+pub use infer::{BatchClose, BatchReport, Batching, InferAnswer, InferRequest, ModelSignature, ModelStats, Spent};
 pub use ortolan_domain::job::MlError;
+pub use ortolan_domain::tensor::{Output, OutputValue};

@@ -3,7 +3,7 @@
 use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::{ClassRef, ImageConfig};
-use ortolan_domain::job::{MlError, MlItem};
+use ortolan_domain::job::{MlError, MlItem, Timings};
 use ortolan_ml_client::{TensorKind, TensorSpec};
 use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
 use ortolan_vision::{ClassSelector, ImageSize, MaskSize, VisionOptions, VisionOutput};
@@ -57,6 +57,18 @@ fn each<T: Serialize>(artifact_type: ArtifactType, found: Vec<T>, in_frames: boo
         tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written");
         MlError::new(ErrorCode::Internal, "the result could not be written")
     })
+}
+
+/// Where the time went, with the milliseconds that the call waited for its turn.
+pub(crate) fn timings(waited_ms: f64, took: ortolan_runner::Timings) -> Timings {
+    let ms = |us: u64| us as f64 / 1e3;
+    Timings {
+        wait_ms: waited_ms + ms(took.wait_us),
+        decode_ms: ms(took.decode_us),
+        prepare_ms: ms(took.prepare_us),
+        inference_ms: ms(took.run_us),
+        interpret_ms: ms(took.interpret_us),
+    }
 }
 
 /// Why a call gave nothing, in the product's table of errors.

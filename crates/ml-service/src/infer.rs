@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ortolan_domain::ErrorCode;
-use ortolan_domain::job::{MlError, Timings};
+use ortolan_domain::TenantSlug;
+use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::tensor::Tensor;
-use ortolan_ml_client::{InferAnswer, InferRequest, ModelSignature, Output, OutputValue};
-use ortolan_runner::{CallContext, ModelSource};
+use ortolan_ml_client::{self as ml_client, InferRequest, ModelSignature};
+use ortolan_runner::{CallContext, InferAnswer, ModelSource};
 use ortolan_service::telemetry::metrics;
 use tokio::time::Instant;
 
@@ -19,21 +19,28 @@ use crate::service::MlService;
 
 impl MlService {
     /// Loads the model unless it is loaded, waits for the tenant's turn and runs.
-    pub(crate) async fn run_tensors(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
+    pub(crate) async fn run_tensors(&self, request: InferRequest) -> Result<ml_client::InferAnswer, MlError> {
         let deadline = Instant::now() + request.timeout;
         let model = self.model_of(&request.model, request.sha256.as_deref()).await?;
         let model_sha256 = model.sha256().to_owned();
-        let began = Instant::now();
-        let permit = self.permit(&request.model, deadline).await?;
-        let wait_ms = milliseconds(began.elapsed());
-        let context = CallContext::default().with_deadline(deadline).with_permit(permit);
         let key = self.key(request.model);
+        let context = || CallContext::default().with_deadline(deadline);
+        let load = || async {
+            let source: Arc<dyn ModelSource> = model.clone();
+            self.0.pool.load(&key, source, &context()).await.map_err(|error| convert::error(&error))
+        };
+        let mut loaded = load().await?;
+        let checked = loaded.check(request.inputs, &request.outputs).map_err(|error| convert::error(&error))?;
         let began = Instant::now();
-        let answer = self.0.pool.infer(&key, model, request.inputs, context).await;
-        let (outputs, _facts) = answer.map_err(|error| convert::error(&error))?;
-        let timings = Timings { wait_ms, inference_ms: milliseconds(began.elapsed()), ..Timings::default() };
-        let outputs = chosen(outputs, &request.outputs)?;
-        Ok(InferAnswer { outputs, model_sha256, timings, batch_size: 1 })
+        let permit = self.permit(key.tenant(), deadline).await?;
+        let wait_ms = milliseconds(began.elapsed());
+        if !loaded.is_alive() {
+            loaded = load().await?;
+        }
+        let answer = loaded.infer(checked, context().with_permit(permit)).await;
+        let InferAnswer { outputs, timings } = answer.map_err(|error| convert::error(&error))?;
+        let timings = convert::timings(wait_ms, timings);
+        Ok(ml_client::InferAnswer { outputs, model_sha256, timings, batch_size: 1 })
     }
 
     /// Loads the model unless it is loaded, and says what it takes and gives.
@@ -64,9 +71,9 @@ impl MlService {
         ))
     }
 
-    async fn permit(&self, model: &ModelRef, deadline: Instant) -> Result<Permit, MlError> {
+    async fn permit(&self, tenant: &TenantSlug, deadline: Instant) -> Result<Permit, MlError> {
         let began = Instant::now();
-        let permit = tokio::time::timeout_at(deadline, self.0.gate.acquire(&model.tenant)).await;
+        let permit = tokio::time::timeout_at(deadline, self.0.gate.acquire(tenant)).await;
         let permit = permit.map_err(|_| {
             MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the request waited for a device")
         })?;
@@ -77,24 +84,4 @@ impl MlService {
 
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
-}
-
-/// The outputs that are wanted, in the order of the wish.
-fn chosen(mut outputs: Vec<Tensor>, wanted: &[String]) -> Result<Vec<Output>, MlError> {
-    if wanted.is_empty() {
-        return Ok(outputs.into_iter().map(output).collect());
-    }
-    let choose = |name: &String| {
-        let found = outputs.iter().position(|output| output.name == *name);
-        let found = found.ok_or_else(|| {
-            MlError::new(ErrorCode::Invalid, format!("the model has no output {name:?}, or it was asked for twice"))
-        })?;
-        Ok(output(outputs.swap_remove(found)))
-    };
-    wanted.iter().map(choose).collect()
-}
-
-fn output(tensor: Tensor) -> Output {
-    let Tensor { name, datatype, shape, data } = tensor;
-    Output { name, value: OutputValue::Tensor { datatype, shape, data } }
 }

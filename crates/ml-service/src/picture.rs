@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
 use ortolan_domain::config::ImageConfig;
-use ortolan_domain::job::{MlError, MlJob, Timings};
+use ortolan_domain::job::{MlError, MlJob};
 use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, hash, slot};
@@ -51,15 +51,7 @@ impl MlService {
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
         let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;
-        let took = answer.timings;
-        let ms = |us: u64| us as f64 / 1e3;
-        let timings = Timings {
-            wait_ms: wait_ms + ms(took.wait_us),
-            decode_ms: ms(took.decode_us),
-            prepare_ms: ms(took.prepare_us),
-            inference_ms: ms(took.run_us),
-            interpret_ms: ms(took.interpret_us),
-        };
+        let timings = convert::timings(wait_ms, answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
     }
 

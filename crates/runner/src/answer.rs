@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ortolan_domain::Slot;
+use ortolan_domain::tensor::Output;
 use ortolan_engine::Signature;
 use ortolan_vision::{VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,38 @@ pub struct Timings {
     pub run_us: u64,
     /// Reading the outputs.
     pub interpret_us: u64,
+}
+
+impl Timings {
+    /// Bytes of the numbers in a row.
+    pub(crate) const BYTES: usize = 40;
+
+    /// The numbers in a row, cheaper than JSON.
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let Self { decode_us, prepare_us, wait_us, run_us, interpret_us } = self;
+        let mut bytes = [0; Self::BYTES];
+        for (place, time) in bytes.chunks_exact_mut(8).zip([decode_us, prepare_us, wait_us, run_us, interpret_us]) {
+            place.copy_from_slice(&time.to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Reads the numbers; nothing when there are more or less bytes.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, []) = bytes.as_chunks::<8>() else { return None };
+        let times = <[[u8; 8]; 5]>::try_from(numbers).ok()?.map(u64::from_ne_bytes);
+        let [decode_us, prepare_us, wait_us, run_us, interpret_us] = times;
+        Some(Self { decode_us, prepare_us, wait_us, run_us, interpret_us })
+    }
+}
+
+/// What a model gave for tensors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InferAnswer {
+    /// The outputs that were wanted.
+    pub outputs: Vec<Output>,
+    /// Where the time went.
+    pub timings: Timings,
 }
 
 /// What trying an uploaded model showed.

@@ -25,11 +25,11 @@ pub mod supervisor;
 mod wire;
 mod work;
 
-pub use answer::{ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest};
+pub use answer::{InferAnswer, ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest};
 pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSignature, ValueKind};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};
 pub use supervisor::{
-    CacheInfo, CachedModel, CallContext, DeathCause, DeathCount, ModelKey, ModelSource, RunnerInfo, RunnerPool,
-    SourceError,
+    CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, Loaded, ModelKey, ModelSource,
+    RunnerInfo, RunnerPool, SourceError,
 };

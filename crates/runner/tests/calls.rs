@@ -21,29 +21,6 @@ async fn tensors_go_in_by_name_and_come_out_by_name() {
 }
 
 #[tokio::test]
-async fn tensors_that_do_not_fit_name_the_input() {
-    let pool = pool().await;
-    let cases = [
-        (vec![f32s("a", &[1], &[1.0])], "the input \"b\" is missing"),
-        (
-            vec![f32s("a", &[1], &[1.0]), f32s("b", &[1], &[1.0]), f32s("c", &[1], &[1.0])],
-            "the model has no input \"c\", or it was given twice",
-        ),
-        (vec![f32s("a", &[1], &[1.0]), i32s("b", &[1], &[1])], "the input \"b\" is of type FP32"),
-        (vec![f32s("a", &[1], &[1.0]), f32s("b", &[1, 1], &[1.0])], "the input \"b\" has another shape than [1, 1]"),
-    ];
-    for (inputs, words) in cases {
-        let error = infer(&pool, "a", "models/add.onnx", inputs, CallContext::default()).await.unwrap_err();
-        assert_eq!(error, RunnerError::BadInput(words.to_owned()));
-    }
-    let lying = vec![f32s("a", &[3], &[1.0]), f32s("b", &[1], &[1.0])];
-    let error = infer(&pool, "a", "models/add.onnx", lying, CallContext::default()).await.unwrap_err();
-    assert!(matches!(&error, RunnerError::BadInput(words) if words.contains("[3]")), "{error:?}");
-    assert_eq!(add(&pool, "a").await.unwrap(), [11.0, 22.0], "nothing of it did harm");
-    assert_eq!(pool.deaths(), []);
-}
-
-#[tokio::test]
 async fn a_picture_larger_than_a_slot_goes_the_other_way_with_the_same_answer() {
     let picture = fixture("images/shapes_big.jpg");
     let small = RunnerSettings { room_bytes: 64 << 10, ..settings() };

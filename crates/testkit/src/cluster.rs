@@ -156,18 +156,18 @@ impl Drop for Cluster {
     }
 }
 
-fn required(name: &str) -> Result<String> {
+pub(crate) fn required(name: &str) -> Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; `./dev test` sets it"))
 }
 
 /// The same server's address with another database.
-fn with_database(url: &str, database: &str) -> Result<String> {
+pub(crate) fn with_database(url: &str, database: &str) -> Result<String> {
     let mut url = reqwest::Url::parse(url)?;
     url.set_path(database);
     Ok(url.into())
 }
 
-fn psql(url: &str, statement: &str) -> Result<()> {
+pub(crate) fn psql(url: &str, statement: &str) -> Result<()> {
     let output = Command::new("psql").args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement, url]).output();
     let output = output.context("psql cannot be started; `./dev test` installs it")?;
     ensure!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));

@@ -7,6 +7,7 @@
 
 mod bucket;
 mod cluster;
+mod database;
 pub mod fixtures;
 mod operator;
 mod redis_database;
@@ -15,6 +16,7 @@ mod tenant;
 
 pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
+pub use database::OwnDatabase;
 pub use operator::Operator;
 pub use server::{Server, ServerOptions};
 pub use tenant::{Answer, Tenant};

@@ -26,6 +26,31 @@ pub struct Tensor {
     pub data: Bytes,
 }
 
+/// One output of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub value: OutputValue,
+}
+
+/// What an output holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutputValue {
+    /// A tensor.
+    Tensor {
+        /// What the elements are.
+        datatype: Datatype,
+        /// Sizes of the axes.
+        shape: Vec<i64>,
+        /// The elements, laid out as [`crate::tensor`] says.
+        data: Bytes,
+    },
+    /// A map, with its keys as strings, or a sequence.
+    Json(serde_json::Value),
+}
+
 impl Tensor {
     /// Checks that the elements that are there are as many as the shape says; the error names the tensor.
     pub fn check(&self) -> Result<(), FieldError> {

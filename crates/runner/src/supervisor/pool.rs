@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ortolan_domain::media::MediaFacts;
-use ortolan_domain::tensor::Tensor;
 use ortolan_domain::{Clock, Slot, TenantSlug, hash};
 use ortolan_engine::Device;
 use tokio::sync::Semaphore;
@@ -21,10 +20,10 @@ use crate::supervisor::doubt::is_sound;
 use crate::supervisor::groups::Groups;
 use crate::supervisor::host::{Request, malformed};
 use crate::supervisor::info::CacheInfo;
+use crate::supervisor::loaded::Loaded;
 use crate::supervisor::models::{LoadOutcome, LoadedModel, Lookup, outcome_of};
 use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::supervisor::spawn::Launch;
-use crate::supervisor::tensors::{in_order, named};
 use crate::supervisor::validate;
 use crate::wire::message::OwnedPart;
 use crate::wire::protocol::{Hello, LoadOptions, Operation, json_of};
@@ -113,19 +112,14 @@ impl RunnerPool {
         Ok((answer, Arc::clone(&model.facts)))
     }
 
-    /// Runs tensors through a model; they are given by name, in any order, and all of them are needed.
-    pub async fn infer(
+    /// The loaded model; loads it first unless it is loaded.
+    pub async fn load(
         &self,
         key: &ModelKey,
         source: Arc<dyn ModelSource>,
-        inputs: Vec<Tensor>,
-        context: CallContext,
-    ) -> Result<(Vec<Tensor>, Arc<ModelFacts>), RunnerError> {
-        let model = self.inner.model(key.clone(), source, &context.bounds()).await?;
-        let mut call = Request::new(Operation::Infer, model.number);
-        call.tensors = in_order(&model.facts, inputs)?;
-        let parts = self.inner.call(&model, call, context).await?;
-        Ok((named(&model.facts, parts)?, Arc::clone(&model.facts)))
+        context: &CallContext,
+    ) -> Result<Loaded, RunnerError> {
+        self.inner.model(key.clone(), source, &context.bounds()).await.map(Loaded::new)
     }
 
     /// Lets the tenant's runner say what media are.

@@ -14,9 +14,13 @@ pub(crate) const MAX_PARTS: usize = 257;
 /// Most axes of a tensor.
 pub(crate) const MAX_RANK: usize = 16;
 
+/// Bytes of an empty string in a tensor.
+const SHORTEST_STRING: usize = 4;
+
 const JSON: u32 = 0x100;
 const MEDIA: u32 = 0x101;
 const WORDS: u32 = 0x102;
+const TIMES: u32 = 0x103;
 
 /// The front of a message.
 #[repr(C)]
@@ -63,6 +67,8 @@ pub(crate) enum PartKind {
     Media,
     /// A text for people.
     Words,
+    /// Where the time went, as [`crate::answer::Timings::to_bytes`] writes it.
+    Times,
 }
 
 impl PartKind {
@@ -72,6 +78,7 @@ impl PartKind {
             Self::Json => JSON,
             Self::Media => MEDIA,
             Self::Words => WORDS,
+            Self::Times => TIMES,
         }
     }
 
@@ -80,15 +87,19 @@ impl PartKind {
             JSON => Some(Self::Json),
             MEDIA => Some(Self::Media),
             WORDS => Some(Self::Words),
-            _ => Datatype::from_code(code).filter(|element| element.size().is_some()).map(Self::Tensor),
+            TIMES => Some(Self::Times),
+            _ => Datatype::from_code(code).map(Self::Tensor),
         }
     }
 
-    fn element_size(self) -> usize {
-        match self {
-            Self::Tensor(element) => element.size().unwrap_or(1),
-            Self::Json | Self::Media | Self::Words => 1,
-        }
+    /// Whether so many bytes can be a part of this kind and shape. Strings are only counted once they were copied.
+    fn fits(self, dims: &[u32], len: usize) -> Option<bool> {
+        let Self::Tensor(datatype) = self else { return Some(dims.is_empty()) };
+        let count = dims.iter().try_fold(1usize, |count, dim| count.checked_mul(*dim as usize))?;
+        Some(match datatype.size() {
+            Some(size) => count.checked_mul(size)? == len,
+            None => count.checked_mul(SHORTEST_STRING)? <= len,
+        })
     }
 }
 
@@ -112,6 +123,10 @@ impl<'a> Part<'a> {
 
     pub(crate) fn words(text: &'a str) -> Self {
         Self { kind: PartKind::Words, dims: &[], bytes: text.as_bytes() }
+    }
+
+    pub(crate) fn times(bytes: &'a [u8]) -> Self {
+        Self { kind: PartKind::Times, dims: &[], bytes }
     }
 
     pub(crate) fn tensor(view: TensorView<'a>) -> Self {
@@ -164,13 +179,7 @@ impl Record {
         let (offset, len) = (usize::try_from(self.offset).ok()?, usize::try_from(self.len).ok()?);
         let inside = offset.is_multiple_of(LINE) && offset >= data_at && offset.checked_add(len)? <= end;
         let dims = self.dims.get(..usize::try_from(self.rank).ok()?)?;
-        let shaped = match kind {
-            PartKind::Tensor(_) => {
-                let size = dims.iter().try_fold(kind.element_size(), |size, dim| size.checked_mul(*dim as usize))?;
-                size == len
-            }
-            PartKind::Json | PartKind::Media | PartKind::Words => dims.is_empty(),
-        };
+        let shaped = kind.fits(dims, len)?;
         let dims = dims.iter().map(|dim| i64::from(*dim)).collect();
         (inside && shaped).then_some(CheckedRecord { kind, dims, offset, len })
     }

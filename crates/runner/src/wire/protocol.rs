@@ -102,6 +102,7 @@ impl From<EngineError> for Failure {
                 Status::ModelRefused
             }
             EngineError::RunFailed | EngineError::UnsupportedOutput(_) => Status::RunFailed,
+            EngineError::TooLarge(_) => Status::TooLarge,
             EngineError::DeviceUnavailable(device) => return Self::new(Status::DeviceUnavailable, device.clone()),
             EngineError::Runtime(_) => Status::DeviceUnavailable,
         };
@@ -195,6 +196,13 @@ impl Ready {
         }
         (!missing.is_empty()).then(|| format!("the kernel does not offer {}", missing.join(" and ")))
     }
+}
+
+/// What a call with tensors asks beyond them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InferOptions {
+    /// The outputs that are wanted, by their position in the signature.
+    pub(crate) outputs: Vec<usize>,
 }
 
 /// How a model is loaded.

@@ -27,6 +27,8 @@ pub(super) struct Model {
     pub(super) signature: Signature,
     /// How pictures go in and answers come out; of a model for a slot.
     pub(super) profile: Option<ModelProfile>,
+    /// How a picture becomes the model's input, if that can be told.
+    pub(super) pictures: Option<ModelProfile>,
     pub(super) sessions: Sessions,
     /// How long its last run took, in microseconds.
     pub(super) last_run_us: AtomicU32,
@@ -53,6 +55,7 @@ impl Model {
             sessions.push(engine.load(bytes, &session_options)?);
         }
         let load_ms = began.elapsed().as_secs_f64() * 1e3;
+        let pictures = profile.clone().or_else(|| guess_profile(&signature, &metadata));
         let summary = options.slot.map(|slot| summary(slot, &metadata));
         let facts = ModelFacts {
             signature: signature.clone(),
@@ -62,7 +65,14 @@ impl Model {
             profile: summary,
             load_ms,
         };
-        Ok(Self { facts, signature, profile, sessions: Sessions::new(sessions), last_run_us: AtomicU32::new(u32::MAX) })
+        Ok(Self {
+            facts,
+            signature,
+            profile,
+            pictures,
+            sessions: Sessions::new(sessions),
+            last_run_us: AtomicU32::new(u32::MAX),
+        })
     }
 }
 
@@ -76,6 +86,12 @@ fn read_profile(slot: Slot, signature: &Signature, metadata: &Metadata) -> Resul
     let (inputs, outputs) = (facts_of(&signature.inputs), facts_of(&signature.outputs));
     ModelProfile::read(task_of(slot), &inputs, &outputs, &metadata.custom)
         .map_err(|error| Failure::new(Status::ModelRefused, error.to_string()))
+}
+
+/// The profile of a model that was loaded for no slot, by the first slot that it fits.
+fn guess_profile(signature: &Signature, metadata: &Metadata) -> Option<ModelProfile> {
+    let slots = [Slot::Detect, Slot::Segment, Slot::Classify];
+    slots.into_iter().find_map(|slot| read_profile(slot, signature, metadata).ok())
 }
 
 fn summary(slot: Slot, metadata: &Metadata) -> ProfileSummary {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::tensor::{Datatype, Tensor};
+use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor};
 use ortolan_domain::{ModelId, Slot, SystemClock, TenantSlug, hash};
 use ortolan_runner::{
     CallContext, DevicePolicy, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings, SourceError,
@@ -169,8 +169,16 @@ pub async fn infer(
     context: CallContext,
 ) -> Result<Vec<Tensor>, RunnerError> {
     let key = tensor_key(tenant, model);
-    let call = pool.infer(&key, Source::of(model), inputs, context);
-    tokio::time::timeout(LONG, call).await.expect("the call hangs").map(|(outputs, _)| outputs)
+    let call = async {
+        let loaded = pool.load(&key, Source::of(model), &context).await?;
+        loaded.infer(loaded.check(inputs, &[])?, context).await
+    };
+    let answer = tokio::time::timeout(LONG, call).await.expect("the call hangs")?;
+    let tensors = answer.outputs.into_iter().map(|Output { name, value }| match value {
+        OutputValue::Tensor { datatype, shape, data } => Tensor { name, datatype, shape, data },
+        OutputValue::Json(_) => panic!("{name} is no tensor"),
+    });
+    Ok(tensors.collect())
 }
 
 /// An honest call that must always succeed.
