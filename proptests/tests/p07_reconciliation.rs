@@ -66,8 +66,10 @@ impl World {
         let dispatcher = Dispatcher::new(tasks.clone(), self.queues.clone(), self.clock.clone(), LIMITS);
         Reconciler::new(ReconcilerParts {
             tasks,
+            predictions: self.house.stores.predictions.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
+            orphans: None,
             clock: self.clock.clone(),
             settings: ReconcilerSettings {
                 interval: Duration::from_secs(300),

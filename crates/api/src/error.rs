@@ -10,6 +10,7 @@ use ortolan_domain::error::{FieldError, Problem};
 use ortolan_domain::job::MlError;
 use ortolan_domain::{ErrorCode, TaskStatus};
 use ortolan_store::StoreError;
+use serde::Serialize;
 
 /// After how many seconds a client may try again when nothing better is known.
 const RETRY_AFTER_S: u32 = 1;
@@ -86,6 +87,11 @@ impl ApiError {
         self.code
     }
 
+    /// The explanation that may be shown to anybody.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -96,11 +102,32 @@ impl ApiError {
         problem.status = answer.status().as_u16();
         problem.errors = self.fields;
         // A problem is made of strings and numbers only, which always can be written.
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let body = match self.code {
+            ErrorCode::RateLimited => serde_json::to_vec(&RateProblem::of(&problem, self.retry_after_s)),
+            _ => serde_json::to_vec(&problem),
+        };
+        let body = body.unwrap_or_default();
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         *answer.body_mut() = Body::from(body);
+    }
+}
+
+/// A refusal for asking too often, also in the words that older clients look for.
+#[derive(Serialize)]
+struct RateProblem<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    error: &'static str,
+    message: &'a str,
+    retry_after: u32,
+}
+
+impl<'a> RateProblem<'a> {
+    fn of(problem: &'a Problem, retry_after_s: Option<u32>) -> Self {
+        let retry_after = retry_after_s.unwrap_or(RETRY_AFTER_S);
+        Self { problem, error: "rate_limit_exceeded", message: &problem.detail, retry_after }
     }
 }
 

@@ -12,6 +12,7 @@
 #![allow(unused_qualifications)]
 
 pub mod auth;
+mod cache;
 mod error;
 mod extract;
 mod health;
@@ -24,6 +25,9 @@ mod model_cache;
 mod openapi;
 mod page;
 mod pages;
+mod predict;
+mod predictions;
+mod rates;
 mod reconcile;
 mod router;
 mod settings;
@@ -32,7 +36,9 @@ mod state;
 mod tasks;
 mod tenants;
 mod upload;
+mod v2;
 
+pub use rates::Rates;
 pub use reconcile::{Reconcile, ReconcileStats};
 pub use router::{openapi_json, router};
 pub use settings::ApiSettings;

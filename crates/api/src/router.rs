@@ -9,7 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
-use crate::{health, keys, me, media, model_cache, openapi, pages, slots, tasks, tenants};
+use crate::{
+    cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+};
 
 /// Where the endpoints lie.
 const BASE: &str = "/api/v1";
@@ -21,6 +23,7 @@ pub fn router(state: ApiState, service: Router) -> Router {
     let cors = cors(&state.settings().cors_origins);
     endpoints
         .merge(pages::routes(document))
+        .merge(v2::routes_of_named_tenant())
         .fallback(async || ApiError::not_found("path"))
         .method_not_allowed_fallback(async || {
             ApiError::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title())
@@ -44,10 +47,13 @@ fn endpoints() -> OpenApiRouter<ApiState> {
         media::routes(),
         slots::routes(),
         model_cache::routes(),
+        predict::routes(),
+        predictions::routes(),
+        cache::routes(),
         tenants::routes(),
         keys::routes(),
         me::routes(),
     ];
     let api = groups.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
-    OpenApiRouter::with_openapi(openapi::Head::openapi()).nest(BASE, api).merge(health::routes())
+    OpenApiRouter::with_openapi(openapi::Head::openapi()).nest(BASE, api).merge(v2::routes()).merge(health::routes())
 }

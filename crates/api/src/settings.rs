@@ -6,6 +6,8 @@ use ortolan_domain::TenantSlug;
 use ortolan_domain::config::ConfidenceDefaults;
 use ortolan_domain::route::RouteTable;
 
+use crate::rates::Rates;
+
 /// What an installation may decide about the API.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
@@ -39,6 +41,16 @@ pub struct ApiSettings {
     pub task_expires_after: Option<Duration>,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency_ttl: Duration,
+    /// How long a synchronous prediction may take.
+    pub inference_timeout: Duration,
+    /// How long answers of predictions are kept; `None` for not at all.
+    pub prediction_cache: Option<Duration>,
+    /// The largest body of an inference, decompressed, in bytes.
+    pub max_tensor_bytes: usize,
+    /// What bodies of inferences may take at once, in bytes.
+    pub max_tensor_bytes_at_once: usize,
+    /// How often a key may ask.
+    pub rates: Rates,
     /// Confidence thresholds of tasks that name none.
     pub confidence: ConfidenceDefaults,
     /// Which queue each type of task goes to.
@@ -64,6 +76,11 @@ impl Default for ApiSettings {
             open_tasks_per_tenant: 100_000,
             task_expires_after: None,
             idempotency_ttl: Duration::from_secs(24 * 3600),
+            inference_timeout: Duration::from_secs(30),
+            prediction_cache: Some(Duration::from_secs(300)),
+            max_tensor_bytes: 64 << 20,
+            max_tensor_bytes_at_once: 1 << 30,
+            rates: Rates::default(),
             confidence: ConfidenceDefaults::default(),
             routes: RouteTable::default(),
         }

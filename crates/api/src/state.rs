@@ -7,15 +7,17 @@ use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::{Clock, Timestamp};
 use ortolan_ml_client::Inference;
-use ortolan_results::Signals;
+use ortolan_results::{Cache, Signals};
 use ortolan_store::Stores;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::limits::Limits;
+use crate::predict::Predictions;
 use crate::reconcile::Reconcile;
 use crate::settings::ApiSettings;
 use crate::tasks::quota::OpenTaskQuota;
+use crate::v2::BodyBudget;
 
 /// What the API is built from.
 pub struct ApiParts {
@@ -29,6 +31,10 @@ pub struct ApiParts {
     pub blobs: Blobs,
     /// The ML service.
     pub inference: Arc<dyn Inference>,
+    /// Answers that are kept for a while.
+    pub cache: Cache,
+    /// Counts of requests, for rates.
+    pub counters: Cache,
     /// One pass of the reconciler.
     pub reconcile: Arc<dyn Reconcile>,
     /// The time of day.
@@ -49,6 +55,8 @@ pub struct Shared {
     pub(crate) auth: Auth,
     pub(crate) limits: Limits,
     pub(crate) quota: OpenTaskQuota,
+    pub(crate) predictions: Predictions,
+    pub(crate) bodies: BodyBudget,
 }
 
 impl ApiState {
@@ -57,7 +65,9 @@ impl ApiState {
         let auth = Auth::new(&parts);
         let limits = Limits::new(&parts.settings);
         let quota = OpenTaskQuota::new(Arc::clone(&parts.stores.tasks), parts.settings.open_tasks_per_tenant);
-        Self(Arc::new(Shared { parts, auth, limits, quota }))
+        let predictions = Predictions::new(&parts);
+        let bodies = BodyBudget::new(parts.settings.max_tensor_bytes_at_once);
+        Self(Arc::new(Shared { parts, auth, limits, quota, predictions, bodies }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,5 +1,7 @@
 //! What a task may be told: one typed configuration per kind of task, checked at the edge and stored in full.
 
+mod sahi;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use serde_json::value::RawValue;
 use crate::error::FieldError;
 use crate::hash;
 use crate::task::TaskType;
+
+pub use sahi::{MAX_OVERLAP_RATIO, MatchMetric, Merge, SLICE_PX, SahiConfig};
 
 /// The longest that a no-op may sleep, in milliseconds.
 pub const MAX_SLEEP_MS: u64 = 60_000;
@@ -130,6 +134,8 @@ pub struct NoopConfig {
 pub enum TaskConfig {
     /// One picture through one model.
     Image(ImageConfig),
+    /// One picture through one model, tile by tile.
+    Sahi(SahiConfig),
     /// Nothing at all.
     Noop(NoopConfig),
 }
@@ -165,6 +171,7 @@ impl TaskConfig {
     pub fn read(kind: TaskType, json: &RawValue) -> Result<Self, FieldError> {
         Ok(match kind {
             TaskType::Noop => Self::Noop(read(json)?),
+            TaskType::SahiDetection => Self::Sahi(read(json)?),
             _ => Self::Image(read(json)?),
         })
     }
@@ -184,6 +191,7 @@ impl TaskConfig {
     pub const fn use_gpu(&self) -> Option<bool> {
         match self {
             Self::Image(config) => config.use_gpu,
+            Self::Sahi(config) => config.use_gpu,
             Self::Noop(_) => None,
         }
     }
@@ -192,23 +200,29 @@ impl TaskConfig {
     pub const fn model_profile(&self) -> ModelProfileName {
         match self {
             Self::Image(config) => config.model_profile,
+            Self::Sahi(config) => config.model_profile,
             Self::Noop(_) => ModelProfileName::Balanced,
         }
     }
 
     fn fill(&mut self, kind: TaskType, defaults: ConfidenceDefaults) {
-        let Self::Image(config) = self else { return };
+        let threshold = match self {
+            Self::Image(config) => &mut config.confidence_threshold,
+            Self::Sahi(config) => &mut config.confidence_threshold,
+            Self::Noop(_) => return,
+        };
         let default = match kind {
-            TaskType::ObjectDetection => Some(defaults.detect),
+            TaskType::ObjectDetection | TaskType::SahiDetection => Some(defaults.detect),
             TaskType::Segmentation => Some(defaults.segment),
             _ => None,
         };
-        config.confidence_threshold = config.confidence_threshold.or(default);
+        *threshold = threshold.or(default);
     }
 
     fn check_ranges(&self) -> Result<(), FieldError> {
         match self {
             Self::Image(config) => config.check_ranges(),
+            Self::Sahi(config) => config.check_ranges(),
             Self::Noop(NoopConfig { sleep_ms }) if *sleep_ms > MAX_SLEEP_MS => {
                 Err(FieldError::new("config.sleep_ms", format!("must be at most {MAX_SLEEP_MS}, was {sleep_ms}")))
             }

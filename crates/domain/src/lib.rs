@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod job;
 pub mod media;
 pub mod model;
+pub mod prediction;
 pub mod route;
 pub mod slot;
 pub mod task;

@@ -162,13 +162,16 @@ pub enum TaskType {
     Segmentation,
     /// Classes of a picture.
     Classification,
+    /// Boxes around objects in a large picture, looked at tile by tile.
+    SahiDetection,
     /// Goes the whole way and does nothing, for benches and health.
     Noop,
 }
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 4] = [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::Noop];
+    pub const ALL: [Self; 5] =
+        [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::SahiDetection, Self::Noop];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -176,6 +179,7 @@ impl TaskType {
             Self::ObjectDetection => "object_detection",
             Self::Segmentation => "segmentation",
             Self::Classification => "classification",
+            Self::SahiDetection => "sahi_detection",
             Self::Noop => "noop",
         }
     }
@@ -188,7 +192,7 @@ impl TaskType {
     /// The tenant's model slot that the task runs, if it runs one.
     pub const fn slot(self) -> Option<Slot> {
         match self {
-            Self::ObjectDetection => Some(Slot::Detect),
+            Self::ObjectDetection | Self::SahiDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
             Self::Noop => None,

@@ -2,11 +2,13 @@
 
 use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
-use ortolan_domain::config::{ClassRef, ImageConfig};
+use ortolan_domain::config::{self, ClassRef, ImageConfig, SahiConfig};
 use ortolan_domain::job::{MlError, MlItem, Timings};
 use ortolan_ml_client::{TensorKind, TensorSpec};
 use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
-use ortolan_vision::{ClassSelector, ImageSize, MaskSize, VisionOptions, VisionOutput};
+use ortolan_vision::{
+    ClassSelector, ImageSize, MaskSize, MatchMetric, Merge, TilingOptions, VisionOptions, VisionOutput,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -23,6 +25,28 @@ pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
         top_k: Some(config.top_k as usize),
         mask_size: MaskSize::Original,
         rectangular: true,
+    }
+}
+
+/// How a task wants its picture cut, as the vision code takes it.
+pub(crate) fn tiling(config: &SahiConfig) -> TilingOptions {
+    TilingOptions {
+        slice_height: config.slice_height,
+        slice_width: config.slice_width,
+        overlap_ratio: config.overlap_ratio,
+        postprocess: match config.postprocess {
+            config::Merge::GreedyNmm => Merge::GreedyNmm,
+            config::Merge::Nmm => Merge::Nmm,
+            config::Merge::Nms => Merge::Nms,
+        },
+        match_metric: match config.match_metric {
+            config::MatchMetric::Ios => MatchMetric::Ios,
+            config::MatchMetric::Iou => MatchMetric::Iou,
+        },
+        match_threshold: config.match_threshold,
+        class_agnostic: config.class_agnostic,
+        full_image: config.full_image,
+        max_detections: config.max_detections as usize,
     }
 }
 

@@ -6,10 +6,12 @@ use ortolan_domain::ErrorCode;
 use ortolan_domain::config::{ModelProfileName, TaskConfig};
 use ortolan_domain::hash;
 use ortolan_domain::job::{MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
+use ortolan_runner::Area;
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::convert;
 use crate::service::MlService;
 
 /// The program named in provenance.
@@ -67,7 +69,10 @@ impl MlService {
     async fn produce(&self, job: &MlJob, config: TaskConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {
         match config {
             TaskConfig::Noop(config) => self.sleep(Duration::from_millis(config.sleep_ms), job, cancel).await,
-            TaskConfig::Image(config) => self.picture(job, &config, cancel).await,
+            TaskConfig::Image(config) => self.picture(job, &config, Area::Whole, cancel).await,
+            TaskConfig::Sahi(config) => {
+                self.picture(job, &config.of_tile(), Area::Tiles(convert::tiling(&config)), cancel).await
+            }
         }
     }
 

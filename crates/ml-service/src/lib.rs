@@ -20,6 +20,7 @@ mod job;
 mod observe;
 mod picture;
 mod preload;
+mod progress;
 mod service;
 
 pub use gate::{FairGate, GateFacts, Permit};

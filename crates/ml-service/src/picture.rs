@@ -10,7 +10,7 @@ use ortolan_domain::job::{MlError, MlJob};
 use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, hash, slot};
-use ortolan_runner::{CallContext, ModelKey, VisionRequest};
+use ortolan_runner::{Area, CallContext, ModelKey, VisionRequest};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,7 @@ impl MlService {
         &self,
         job: &MlJob,
         config: &ImageConfig,
+        area: Area,
         cancel: &CancellationToken,
     ) -> Result<Produced, MlError> {
         let slot =
@@ -46,8 +47,9 @@ impl MlService {
         let wait_ms = began.elapsed().as_secs_f64() * 1e3;
         let context = CallContext::cancelled_by(cancel.clone())
             .with_deadline(self.0.instant(job.deadline_at))
-            .with_permit(permit);
-        let request = VisionRequest { slot, options: convert::options(config) };
+            .with_permit(permit)
+            .with_progress(self.progress_of(job.attempt));
+        let request = VisionRequest { slot, options: convert::options(config), area };
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
         let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;

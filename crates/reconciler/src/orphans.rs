@@ -191,7 +191,8 @@ fn version_of(path: &ObjectPath) -> Option<ModelId> {
 impl Reconciler {
     /// Deletes objects that no row names.
     pub(crate) async fn sweep_orphans(&self, report: &mut ReconcileReport) {
-        let (removed, outcome) = self.0.orphans.turn(&*self.0.clock).await;
+        let Some(orphans) = &self.0.orphans else { return };
+        let (removed, outcome) = orphans.turn(&*self.0.clock).await;
         metrics::reconcile_repaired("orphan_blobs_removed", removed);
         report.orphan_blobs_removed += removed;
         if let Err(error) = outcome {

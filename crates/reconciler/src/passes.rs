@@ -7,7 +7,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_domain::Clock;
 use ortolan_queue::Queues;
 use ortolan_service::telemetry::metrics;
-use ortolan_store::TaskStore;
+use ortolan_store::{PredictionStore, TaskStore};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -35,12 +35,14 @@ pub struct ReconcilerSettings {
 pub struct ReconcilerParts {
     /// The truth.
     pub tasks: Arc<dyn TaskStore>,
+    /// Records of predictions.
+    pub predictions: Arc<dyn PredictionStore>,
     /// The queues.
     pub queues: Queues,
     /// Moves pending rows into the queues.
     pub dispatcher: Arc<Dispatcher>,
-    /// Looks for objects that belong to nothing.
-    pub orphans: OrphanSweep,
+    /// Looks for objects that belong to nothing, where there is an object store.
+    pub orphans: Option<OrphanSweep>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What an operator has set.
@@ -80,6 +82,7 @@ impl Reconciler {
         self.count(&mut report).await;
         self.report_long_running(&mut report).await;
         self.delete_ended(&mut report).await;
+        self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
         self.clean_broker(&mut report).await;
         self.sweep_orphans(&mut report).await;

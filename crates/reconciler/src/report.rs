@@ -19,6 +19,8 @@ pub struct ReconcileReport {
     pub expired: u64,
     /// Ended rows that were deleted, as their time was up.
     pub ended_deleted: u64,
+    /// Records of predictions that were deleted, as their time was up.
+    pub predictions_deleted: u64,
     /// Idempotency keys that were forgotten.
     pub idempotency_keys_forgotten: u64,
     /// What was removed from the broker.
@@ -38,6 +40,7 @@ impl ReconcileReport {
             self.long_running_alerted,
             self.expired,
             self.ended_deleted,
+            self.predictions_deleted,
             self.idempotency_keys_forgotten,
             self.broker_entries_removed,
             self.orphan_blobs_removed,

@@ -106,6 +106,22 @@ impl Reconciler {
         }
     }
 
+    /// Deletes records of predictions whose time is up.
+    pub(crate) async fn delete_predictions(&self, report: &mut ReconcileReport) {
+        let before = self.0.clock.now().minus(self.0.settings.retention);
+        loop {
+            match self.0.predictions.delete_predictions(before, BATCH).await {
+                Ok(count) => {
+                    report.predictions_deleted += repaired("prediction", count);
+                    if count < u64::from(BATCH) {
+                        return;
+                    }
+                }
+                Err(error) => return failed(report, "predictions", &error),
+            }
+        }
+    }
+
     /// Forgets idempotency keys that expired.
     pub(crate) async fn forget_idempotency_keys(&self, report: &mut ReconcileReport) {
         match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {

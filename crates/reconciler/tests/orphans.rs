@@ -22,6 +22,7 @@ impl TaskObserver for Deaf {
 }
 
 /// The time, a while later: objects bear the time at which their store took them.
+#[derive(Debug)]
 struct Later(Duration);
 
 impl Clock for Later {

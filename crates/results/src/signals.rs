@@ -36,6 +36,7 @@ pub struct TaskSignal {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Signal {
     Cancel(Attempt),
+    Progress(Attempt, f64),
     Changes(Vec<TaskSignal>),
     ModelChanged(ModelRef),
     KeysChanged,
@@ -45,6 +46,7 @@ pub(crate) enum Signal {
 /// Where this process's receivers listen.
 pub(crate) struct Hub {
     cancels: broadcast::Sender<Attempt>,
+    progress: broadcast::Sender<(Attempt, f64)>,
     models: broadcast::Sender<ModelRef>,
     keys: broadcast::Sender<()>,
     dispatch: broadcast::Sender<QueueName>,
@@ -55,6 +57,7 @@ impl Hub {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             cancels: broadcast::Sender::new(BACKLOG),
+            progress: broadcast::Sender::new(BACKLOG),
             models: broadcast::Sender::new(BACKLOG),
             keys: broadcast::Sender::new(BACKLOG),
             dispatch: broadcast::Sender::new(BACKLOG),
@@ -66,6 +69,7 @@ impl Hub {
     pub(crate) fn deliver(&self, signal: &Signal) {
         match signal {
             Signal::Cancel(attempt) => drop(self.cancels.send(*attempt)),
+            Signal::Progress(attempt, share) => drop(self.progress.send((*attempt, *share))),
             Signal::Changes(changes) => {
                 self.tasks.notify(changes.iter().map(|change| (change.attempt.task_id, change.clone())));
             }
@@ -104,6 +108,16 @@ impl Signals {
     /// The attempts that nobody needs any more, from now on.
     pub fn cancels(&self) -> broadcast::Receiver<Attempt> {
         self.hub.cancels.subscribe()
+    }
+
+    /// Says which share of an attempt is done, 0 to 1.
+    pub fn publish_progress(&self, attempt: Attempt, share: f64) {
+        self.publish(Signal::Progress(attempt, share));
+    }
+
+    /// Which shares of attempts are done, from now on.
+    pub fn progress(&self) -> broadcast::Receiver<(Attempt, f64)> {
+        self.hub.progress.subscribe()
     }
 
     /// Says that tasks changed, in this order.

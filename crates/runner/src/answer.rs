@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ortolan_domain::Slot;
 use ortolan_domain::tensor::Output;
 use ortolan_engine::Signature;
-use ortolan_vision::{VisionOptions, VisionOutput};
+use ortolan_vision::{PixelRegion, TilingOptions, VisionOptions, VisionOutput};
 use serde::{Deserialize, Serialize};
 
 /// What a model is, as the runner that loaded it says.
@@ -44,7 +44,28 @@ pub struct VisionRequest {
     pub slot: Slot,
     /// What the caller asks.
     pub options: VisionOptions,
+    /// Where to look.
+    #[serde(default)]
+    pub area: Area,
 }
+
+/// Where in a picture a model looks.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Area {
+    /// At all of it at once.
+    #[default]
+    Whole,
+    /// At one tile after the other; boxes that several tiles give are merged.
+    Tiles(TilingOptions),
+    /// At these parts alone, each like a picture of its own; boxes come in pixels of the whole picture, part by part.
+    Crops(Vec<PixelRegion>),
+}
+
+/// Most parts of one picture that a call may look at.
+pub const MAX_CROPS: usize = 3_000;
+/// Most detections that all parts of one picture may give together.
+pub(crate) const MAX_IN_CROPS: usize = 30_000;
 
 /// What a vision model answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +73,9 @@ pub struct VisionRequest {
 pub struct VisionAnswer {
     /// Boxes, masks or classes.
     pub output: VisionOutput,
+    /// For each item of the output the part of [`Area::Crops`] it was found in; otherwise empty.
+    #[serde(default)]
+    pub crop_of: Vec<u32>,
     /// Width of the upright picture in pixels.
     pub width: u32,
     /// Height of the upright picture in pixels.

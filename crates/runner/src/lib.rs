@@ -25,7 +25,9 @@ pub mod supervisor;
 mod wire;
 mod work;
 
-pub use answer::{InferAnswer, ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest};
+pub use answer::{
+    Area, InferAnswer, MAX_CROPS, ModelFacts, ModelReport, ProfileSummary, Timings, Trial, VisionAnswer, VisionRequest,
+};
 pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSignature, ValueKind};
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};

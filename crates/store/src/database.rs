@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    MediaStore, ModelStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore, TenantStore, postgres,
-    sqlite,
+    MediaStore, ModelStore, PredictionStore, QuarantineStore, SlotStore, StoreError, TaskObserver, TaskStore,
+    TenantStore, postgres, sqlite,
 };
 
 /// Where the SQLite file lies and how it is used.
@@ -83,6 +83,8 @@ pub struct Stores {
     pub models: Arc<dyn ModelStore>,
     /// Pairs of model and input that crashed.
     pub quarantine: Arc<dyn QuarantineStore>,
+    /// Records of predictions.
+    pub predictions: Arc<dyn PredictionStore>,
     database: Arc<dyn Database>,
 }
 
@@ -100,7 +102,15 @@ impl Stores {
 
     fn over<S>(store: Arc<S>) -> Self
     where
-        S: TaskStore + TenantStore + MediaStore + SlotStore + ModelStore + QuarantineStore + Database + 'static,
+        S: TaskStore
+            + TenantStore
+            + MediaStore
+            + SlotStore
+            + ModelStore
+            + QuarantineStore
+            + PredictionStore
+            + Database
+            + 'static,
     {
         Self {
             tasks: store.clone(),
@@ -109,6 +119,7 @@ impl Stores {
             slots: store.clone(),
             models: store.clone(),
             quarantine: store.clone(),
+            predictions: store.clone(),
             database: store,
         }
     }

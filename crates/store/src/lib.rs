@@ -16,6 +16,7 @@ mod media;
 mod migrations;
 mod models;
 mod postgres;
+mod predictions;
 mod quarantine;
 mod slots;
 mod sqlite;
@@ -29,6 +30,7 @@ pub use media::{MediaStore, NewMediaOutcome};
 pub use models::{
     MAX_VERSIONS, ModelChanges, ModelFilter, ModelMoved, ModelSort, ModelStore, NewModelOutcome, Verdict,
 };
+pub use predictions::PredictionStore;
 pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{

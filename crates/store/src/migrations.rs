@@ -34,4 +34,5 @@ folders! {
     2 "0002_media_and_slots",
     3 "0003_tasks",
     6 "0006_models",
+    7 "0007_predictions",
 }

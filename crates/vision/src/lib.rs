@@ -2,7 +2,8 @@
 //!
 //! Flow: [`ModelProfile::read`] learns from a file's shapes and metadata which layout its outputs have;
 //! [`ModelProfile::prepare`] resizes and packs a picture; the caller runs the model; [`ModelProfile::interpret`] reads
-//! the outputs with the [`Framing`] that preparing returned.
+//! the outputs with the [`Framing`] that preparing returned. Large pictures are looked at tile by tile:
+//! [`TilingOptions::tiles`] cuts, a [`Gatherer`] merges what the tiles gave.
 //!
 //! Invariants:
 //! - Pure: no file, no clock, no thread, no codec, no runtime.
@@ -22,6 +23,7 @@ mod picture;
 mod prepare;
 mod profile;
 mod tensor;
+mod tiling;
 
 pub use error::{InterpretError, OptionsError, ProfileError};
 pub use geometry::{Framing, Letterbox, Size};
@@ -30,6 +32,7 @@ pub use output::{
     BoundingBox, Classification, Detection, Keypoint, MaskRle, OrientedDetection, Point, PoseDetection, Prediction,
     Segment, VisionOutput,
 };
-pub use picture::{PictureError, RgbImage};
+pub use picture::{PictureError, PictureView, PixelRegion, RgbImage};
 pub use profile::{ModelProfile, VisionTask};
 pub use tensor::{ElementType, InputTensor, OutputData, OutputView, Prepared, TensorData, TensorFacts};
+pub use tiling::{Gatherer, MAX_TILES, MatchMetric, Merge, TilingError, TilingOptions};

@@ -148,3 +148,79 @@ pub struct Prediction {
     /// The model's value for the class, a probability.
     pub confidence: f32,
 }
+
+impl VisionOutput {
+    /// How many items there are; classes count one by one.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Detections(all) => all.len(),
+            Self::Segments(all) => all.len(),
+            Self::Oriented(all) => all.len(),
+            Self::Poses(all) => all.len(),
+            Self::Classification(all) => all.predictions.len(),
+        }
+    }
+
+    /// True when there are no items.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The items of both, when they are of one kind; an empty one counts as of any kind.
+    pub fn joined(self, other: Self) -> Self {
+        let mut joined = self;
+        match (&mut joined, other) {
+            (Self::Detections(all), Self::Detections(more)) => all.extend(more),
+            (Self::Segments(all), Self::Segments(more)) => all.extend(more),
+            (Self::Oriented(all), Self::Oriented(more)) => all.extend(more),
+            (Self::Poses(all), Self::Poses(more)) => all.extend(more),
+            (all, more) if all.is_empty() => joined = more,
+            _ => {}
+        }
+        joined
+    }
+
+    /// What was found in a part of a picture, in pixels of the whole one; `left` and `top` are where the part begins.
+    ///
+    /// `None` for masks, which are as large as the part, and for classes, which have no place.
+    pub fn moved(self, left: u32, top: u32) -> Option<Self> {
+        Some(match self {
+            Self::Detections(all) => Self::Detections(all.into_iter().map(|one| one.moved(left, top)).collect()),
+            Self::Oriented(all) => Self::Oriented(all.into_iter().map(|one| one.moved(left, top)).collect()),
+            Self::Poses(all) => Self::Poses(all.into_iter().map(|one| one.moved(left, top)).collect()),
+            Self::Segments(_) | Self::Classification(_) => return None,
+        })
+    }
+}
+
+impl BoundingBox {
+    fn moved(self, left: u32, top: u32) -> Self {
+        Self { x: self.x + left as f32, y: self.y + top as f32, ..self }
+    }
+}
+
+impl Detection {
+    fn moved(self, left: u32, top: u32) -> Self {
+        Self { bounding_box: self.bounding_box.moved(left, top), ..self }
+    }
+}
+
+impl OrientedDetection {
+    pub(crate) fn moved(self, left: u32, top: u32) -> Self {
+        let (x, y) = (left as f32, top as f32);
+        Self {
+            center: Point { x: self.center.x + x, y: self.center.y + y },
+            corners: self.corners.map(|corner| [corner[0] + x, corner[1] + y]),
+            bounding_box: self.bounding_box.moved(left, top),
+            ..self
+        }
+    }
+}
+
+impl PoseDetection {
+    pub(crate) fn moved(self, left: u32, top: u32) -> Self {
+        let (x, y) = (left as f32, top as f32);
+        let keypoints = self.keypoints.into_iter().map(|(px, py, visibility)| (px + x, py + y, visibility)).collect();
+        Self { bounding_box: self.bounding_box.moved(left, top), keypoints, ..self }
+    }
+}

@@ -37,10 +37,10 @@ pub enum TensorData {
     F16(Vec<f16>),
 }
 
-/// An input tensor `[1, 3, height, width]`, red, green and blue planes of values 0..=1.
+/// An input tensor `[pictures, 3, height, width]`, red, green and blue planes of values 0..=1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputTensor {
-    /// Batch (always 1), channels (always 3), height, width.
+    /// Pictures, channels (always 3), height, width.
     pub dims: [usize; 4],
     /// The elements, row-major; as many as the dimensions multiply to.
     pub data: TensorData,
@@ -96,4 +96,25 @@ pub struct OutputView<'a> {
     pub dims: &'a [usize],
     /// Its elements, row-major.
     pub data: OutputData<'a>,
+}
+
+impl<'a> OutputView<'a> {
+    /// The part that belongs to one picture of a batch of `count`, as if it had been run alone; `dims` is its own shape.
+    ///
+    /// `None` when the outermost dimension is not the batch.
+    pub(crate) fn of_picture<'d>(&self, index: usize, count: usize, dims: &'d [usize]) -> Option<OutputView<'d>>
+    where
+        'a: 'd,
+    {
+        if self.dims.first() != Some(&count) || !self.data.len().is_multiple_of(count) {
+            return None;
+        }
+        let part = self.data.len() / count;
+        let range = index * part..(index + 1) * part;
+        let data = match self.data {
+            OutputData::F32(values) => OutputData::F32(values.get(range)?),
+            OutputData::F16(values) => OutputData::F16(values.get(range)?),
+        };
+        Some(OutputView { dims, data })
+    }
 }

@@ -152,9 +152,13 @@ impl Worker {
 
     /// Extends leases once; gives those that are lost.
     pub async fn extend(&self, held: &[Attempt]) -> Result<Vec<Attempt>, StoreError> {
+        self.extend_with_news(&held.iter().map(|attempt| (*attempt, None)).collect::<Vec<_>>()).await
+    }
+
+    /// As before, and stores which share of a run is done where that is news.
+    pub(crate) async fn extend_with_news(&self, held: &[(Attempt, Option<f64>)]) -> Result<Vec<Attempt>, StoreError> {
         let parts = &self.0.parts;
-        let held: Vec<_> = held.iter().map(|attempt| (*attempt, None)).collect();
-        parts.tasks.heartbeat(&parts.id, &held, parts.clock.now().plus(parts.settings.lease)).await
+        parts.tasks.heartbeat(&parts.id, held, parts.clock.now().plus(parts.settings.lease)).await
     }
 
     pub(crate) fn fence(&self, attempt: Attempt) -> Fence {

@@ -8,6 +8,8 @@ use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
 use ortolan_results::{ResultStore, Signals};
 use ortolan_store::{Failure, Fate, TaskStore};
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +42,8 @@ pub struct Worker(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) parts: WorkerParts,
     pub(crate) leases: Leases,
+    /// Rings when a run has got further.
+    news: Notify,
     runs: TaskTracker,
 }
 
@@ -54,7 +58,7 @@ pub enum WorkerError {
 impl Worker {
     /// Puts a worker together.
     pub fn new(parts: WorkerParts) -> Self {
-        Self(Arc::new(Inner { parts, leases: Leases::default(), runs: TaskTracker::new() }))
+        Self(Arc::new(Inner { parts, leases: Leases::default(), news: Notify::new(), runs: TaskTracker::new() }))
     }
 
     /// Takes deliveries until `stop`, then waits for the runs under way, whose leases are kept meanwhile.
@@ -120,35 +124,53 @@ impl Worker {
         }
     }
 
-    /// Extends all leases three times per lease and stops the runs whose lease is lost.
+    /// Extends all leases three times per lease, and single ones when there is news of their run's progress; stops the runs
+    /// whose lease is lost.
     async fn beat(self) {
         let mut ticks = tokio::time::interval(self.0.parts.settings.lease / 3);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            let held = self.0.leases.attempts();
+            let held = tokio::select! {
+                _ = ticks.tick() => self.0.leases.take_all(),
+                () = self.progress_to_tell() => self.0.leases.take_news(),
+            };
             if held.is_empty() {
                 continue;
             }
-            match self.extend(&held).await {
+            match self.extend_with_news(&held).await {
                 Ok(lost) => lost.into_iter().for_each(|attempt| self.0.leases.lose(attempt)),
                 Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "leases could not be extended"),
             }
         }
     }
 
-    /// Hears of cancelled tasks; a missed signal is made up for by the next heartbeat.
+    /// Waits for news of progress, and a little longer, so that all the news of that time go in one statement.
+    async fn progress_to_tell(&self) {
+        self.0.news.notified().await;
+        tokio::time::sleep(PROGRESS_PAUSE).await;
+    }
+
+    /// Hears of cancelled tasks and of progress; a missed cancel is made up for by the next heartbeat.
     async fn listen(self) {
-        let mut cancels = self.0.parts.signals.cancels();
+        let (mut cancels, mut progress) = (self.0.parts.signals.cancels(), self.0.parts.signals.progress());
         loop {
-            match cancels.recv().await {
-                Ok(attempt) => self.0.leases.lose(attempt),
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            tokio::select! {
+                cancelled = cancels.recv() => match cancelled {
+                    Ok(attempt) => self.0.leases.lose(attempt),
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+                heard = progress.recv() => match heard {
+                    Ok((attempt, share)) if self.0.leases.progress(attempt, share) => self.0.news.notify_one(),
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
             }
         }
     }
 }
 
+/// How long news of progress wait for others before they are written.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two tries to write to a database that does not answer.
 pub(crate) const STORE_RETRY: Duration = Duration::from_millis(500);

@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # A throw-away PostgreSQL, Redis (or Valkey), S3 and Google Cloud Storage for the tests, in a temporary folder, on free ports of
 # 127.0.0.1. The kernel kills them when ./dev dies, however it dies; a normal end also removes the folder.
-# Sourced by ./dev, which provides `root`, `say`, `die`, `debian_packages` and `need_moto`.
+# Sourced by ./dev, which provides `root`, `say`, `die`, `debian_packages` and `need_python_packages`.
 
 need_test_servers() {
   local missing=()
   [[ -n $(postgres_folder) ]] || missing+=(postgresql)
   [[ -n $(redis_binary) ]] || missing+=(redis-server)
   ((${#missing[@]} == 0)) || debian_packages "${missing[@]}"
-  need_moto
+  need_python_packages moto "$root/crates/testkit/emulators/requirements.txt"
+  moto=$packages
 }
 
 postgres_folder() { find /usr/lib/postgresql -path '*/bin/initdb' -printf '%h\n' 2>/dev/null | sort -V | tail -n 1; }

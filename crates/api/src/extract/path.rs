@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use ortolan_domain::{FieldError, KeyId, MediaId, Slot, TaskId, TenantId};
+use ortolan_domain::{FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -20,6 +20,12 @@ impl PathId for TaskId {
 }
 impl PathId for MediaId {
     const NAME: &'static str = "media_id";
+}
+impl PathId for ModelId {
+    const NAME: &'static str = "model_id";
+}
+impl PathId for PredictionId {
+    const NAME: &'static str = "prediction_id";
 }
 impl PathId for TenantId {
     const NAME: &'static str = "tenant_id";

@@ -10,9 +10,10 @@ use ortolan_domain::ErrorCode;
 use ortolan_service::telemetry::metrics::http_answered;
 use tracing::{Instrument, field};
 
-use super::{drain, request_id};
+use super::{RequestId, drain, request_id};
 use crate::error::ApiError;
 use crate::state::ApiState;
+use crate::v2;
 
 const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 
@@ -21,13 +22,14 @@ pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Nex
     let started = Instant::now();
     let id = request_id::of_request(request.headers());
     let id_text = id.to_str().unwrap_or_default().to_owned();
+    request.extensions_mut().insert(RequestId(id_text.clone()));
     let line = AccessLine::of(&request);
     let span = tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty);
     let rest = drain::keep_rest(&mut request, state.settings());
     let run = async {
         let mut response = next.run(request).await;
         drain::finish_before_refusal(rest, response.status()).await;
-        write_refusal(&mut response, &id_text);
+        write_refusal(&mut response, &line.path, &id_text);
         line.log(&response, started);
         response
     };
@@ -37,18 +39,22 @@ pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Nex
 }
 
 /// Writes a refusal's document into its answer; an error that no handler made gets the document of its status.
-fn write_refusal(response: &mut Response, request_id: &str) {
+fn write_refusal(response: &mut Response, path: &str, request_id: &str) {
     let status = response.status();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        return error.render(response, request_id);
+        return render(error, response, path, request_id);
     }
     if status.is_client_error() || status.is_server_error() {
         let named =
             response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind != "text/plain; charset=utf-8");
         if !named {
-            of_status(status).render(response, request_id);
+            render(of_status(status), response, path, request_id);
         }
     }
+}
+
+fn render(error: ApiError, response: &mut Response, path: &str, request_id: &str) {
+    if v2::is_of_protocol(path) { v2::render(&error, response) } else { error.render(response, request_id) }
 }
 
 fn of_status(status: StatusCode) -> ApiError {

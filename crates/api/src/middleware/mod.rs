@@ -13,3 +13,4 @@ mod request_id;
 pub use cors::cors;
 pub use edge::edge;
 pub use guard::guard;
+pub use request_id::RequestId;

@@ -5,6 +5,10 @@ use uuid::Uuid;
 
 /// The header that carries it, both ways.
 pub const HEADER: &str = "x-request-id";
+/// The id, for handlers.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
 /// A client's own id is taken up to this length.
 const MAX_CHARS: usize = 128;
 

@@ -12,7 +12,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{OpenApi as Document, PathItem};
 
 pub use problem::ProblemDocument;
-pub(crate) use refusals::{answers, refusals};
+pub(crate) use refusals::{ANYWHERE, answers, refusals};
 
 /// The head of the document; the paths come from the routes.
 #[derive(OpenApi)]
@@ -26,6 +26,9 @@ pub(crate) use refusals::{answers, refusals};
     ),
     tags(
         (name = "tasks", description = "Durable units of work and what they found."),
+        (name = "predictions", description = "Named tensors through a model, and what was answered."),
+        (name = "caches", description = "Answers that are kept for a while."),
+        (name = "open inference protocol", description = "The Open Inference Protocol with the binary tensor extension. Errors are `{\"error\": …}`."),
         (name = "media", description = "Uploaded pictures, sounds and videos."),
         (name = "slots", description = "A tenant's models by purpose."),
         (name = "model cache", description = "Models that are loaded."),
@@ -33,7 +36,7 @@ pub(crate) use refusals::{answers, refusals};
         (name = "account", description = "Who asks, and what is used."),
         (name = "health", description = "How the service is; needs no key."),
     ),
-    components(schemas(ProblemDocument))
+    components(schemas(ProblemDocument, crate::v2::OipErrorBody))
 )]
 pub struct Head;
 

@@ -28,10 +28,11 @@ macro_rules! refusals {
 pub(crate) use refusals;
 
 /// What any endpoint may answer with.
-const ANYWHERE: [ErrorCode; 6] = [
+pub(crate) const ANYWHERE: [ErrorCode; 7] = [
     ErrorCode::MalformedRequest,
     ErrorCode::Unauthenticated,
     ErrorCode::Forbidden,
+    ErrorCode::RateLimited,
     ErrorCode::Internal,
     ErrorCode::Unavailable,
     ErrorCode::Overloaded,

@@ -40,6 +40,13 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("DELETE", "/slots/{type}", "admin", Other::NotFound),
     ("GET", "/model-cache", "admin", Other::Own),
     ("DELETE", "/model-cache", "admin", Other::Own),
+    ("POST", "/models/{model_id}/predict", "write", Other::NotFound),
+    ("GET", "/models/{model_id}/predictions", "read", Other::NotFound),
+    ("GET", "/models/{model_id}/predictions/export", "read", Other::NotFound),
+    ("GET", "/predictions/{prediction_id}", "read", Other::NotFound),
+    ("POST", "/predict", "write", Other::Own),
+    ("GET", "/cache/metrics", "read", Other::Own),
+    ("POST", "/cache/metrics/reset", "admin", Other::Own),
     ("GET", "/tenants", "operator", Other::Operator),
     ("POST", "/tenants", "operator", Other::Operator),
     ("GET", "/tenants/{tenant_id}", "operator", Other::Operator),
@@ -67,7 +74,8 @@ fn routes() -> BTreeSet<(String, String)> {
 fn every_route_has_its_case() {
     let cases = CASES.iter().map(|(method, path, ..)| (method.to_string(), format!("/api/v1{path}")));
     let open = OPEN.iter().map(|(method, path)| (method.to_string(), path.to_string()));
-    assert_eq!(cases.chain(open).collect::<BTreeSet<_>>(), routes());
+    let protocol = crate::protocol::CASES.iter().map(|(method, path, _)| (method.to_string(), path.to_string()));
+    assert_eq!(cases.chain(open).chain(protocol).collect::<BTreeSet<_>>(), routes());
 }
 
 /// A tenant that has one of everything, and the paths' names filled in with it.
@@ -82,6 +90,8 @@ impl World {
         let app = TestApp::new().await;
         let tenant = app.tenant("tenant-a").await;
         let media = ready_for_detection(&tenant).await;
+        let model = app.ready_model("tenant-a", "iris", "1.0.0").await;
+        let prediction = call(&tenant, "POST", &format!("/models/{model}/predict")).await.is(201).json;
         let me = tenant.get("/me").await.is(200).json;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let names = vec![
@@ -89,6 +99,8 @@ impl World {
             ("{media_id}", media),
             ("{tenant_id}", text(&me["tenant"]["id"])),
             ("{key_id}", text(&me["key"]["id"])),
+            ("{model_id}", model.to_string()),
+            ("{prediction_id}", text(&prediction["id"])),
             ("{type}", "detect".to_owned()),
         ];
         Self { app, tenant, names }
@@ -108,6 +120,12 @@ async fn call(client: &Client, method: &str, path: &str) -> crate::support::Answ
     match (method, path.rsplit('/').next()) {
         ("POST", Some("keys")) => client.post(path, json!({ "name": "k", "scopes": ["read"] })).await,
         ("POST", Some("tasks")) => client.post(path, json!({ "task_type": "noop" })).await,
+        ("POST", Some("predict")) if path.starts_with("/models") => {
+            client.post(path, json!({ "input_data": { "x": [[1, 2, 3, 4]] } })).await
+        }
+        ("POST", Some("predict")) => {
+            client.post(path, json!({ "requests": [{ "model": "a", "input_data": {} }] })).await
+        }
         ("POST", Some("tenants")) => client.post(path, json!({ "name": "tenant-x" })).await,
         ("PATCH", _) => client.patch(path, json!({})).await,
         ("PUT", _) => client.put_bytes(path, crate::support::MODEL).await,

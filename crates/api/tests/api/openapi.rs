@@ -43,8 +43,11 @@ fn every_operation_tells_its_answers_and_what_goes_wrong() {
             let needs_key = operation.get("security").is_none();
             assert_eq!(needs_key, answers.contains_key("401"), "{name}");
             for status in ["401", "403", "500", "503"].into_iter().skip(if needs_key { 0 } else { 2 }) {
-                let schema = &answers[status]["content"]["application/problem+json"]["schema"]["$ref"];
-                assert_eq!(schema, "#/components/schemas/Problem", "{name} {status}");
+                let (kind, expected) = match path.starts_with("/v2") {
+                    true => ("application/json", "#/components/schemas/OipError"),
+                    false => ("application/problem+json", "#/components/schemas/Problem"),
+                };
+                assert_eq!(answers[status]["content"][kind]["schema"]["$ref"], expected, "{name} {status}");
             }
             for parameter in path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
                 let described = operation["parameters"].as_array().unwrap().iter().any(|one| one["name"] == parameter);

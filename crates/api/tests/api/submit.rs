@@ -51,7 +51,7 @@ async fn what_does_not_fit_is_named() {
         tenant.post("/tasks", body).await.refuses(422, "invalid_field").naming(field);
     }
     let unknown = tenant.post("/tasks", json!({ "task_type": "magic" })).await;
-    for known in ["object_detection", "segmentation", "classification", "noop"] {
+    for known in ["object_detection", "segmentation", "classification", "sahi_detection", "noop"] {
         assert!(unknown.json["detail"].as_str().unwrap().contains(known), "{}", unknown.json);
     }
     assert_eq!(tenant.get("/tasks").await.json["total"], 0);
@@ -89,7 +89,12 @@ async fn a_missing_model_is_told_in_the_known_words() {
     let app = TestApp::new().await;
     let tenant = app.tenant("tenant-001").await;
     let media = tenant.upload(PICTURE).await;
-    for (kind, slot) in [("object_detection", "detect"), ("segmentation", "segment"), ("classification", "classify")] {
+    for (kind, slot) in [
+        ("object_detection", "detect"),
+        ("sahi_detection", "detect"),
+        ("segmentation", "segment"),
+        ("classification", "classify"),
+    ] {
         let answer = tenant.post("/tasks", json!({ "task_type": kind, "media_id": media })).await;
         let answer = answer.refuses(400, "model_not_found");
         assert_eq!(answer.json["detail"], format!("Model '{slot}' not found for tenant 'tenant-001'"));

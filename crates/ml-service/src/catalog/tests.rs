@@ -10,7 +10,7 @@ use ortolan_testkit::{Bucket, BucketKind, KEY, REGION};
 use super::*;
 
 /// A clock that is moved by hand.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Hand(AtomicI64);
 
 impl Hand {

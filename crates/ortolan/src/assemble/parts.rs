@@ -12,7 +12,7 @@ use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{OrphanSweep, Reconciler, ReconcilerParts};
-use ortolan_results::{Redis, ResultStore, Signals};
+use ortolan_results::{Cache, Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit};
 use ortolan_service::health::{self, HealthRegistry, Importance};
@@ -39,6 +39,8 @@ pub struct Ports {
     pub results: ResultStore,
     /// Media and models.
     pub blobs: Blobs,
+    /// Answers that are kept for a while, and counts.
+    pub cache: Cache,
 }
 
 /// The database, and dispatch out of it.
@@ -55,7 +57,8 @@ impl Ports {
         let clock = SystemClock::shared();
         let (queues, signals, results) =
             (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = Cache::in_process(clock.clone());
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// Ports that all processes on one Redis share.
@@ -64,7 +67,8 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results })
+        let cache = Cache::redis(&redis, clock.clone());
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
     /// The ML service, its preloaded models loaded.
@@ -113,9 +117,10 @@ impl Truth {
     pub fn reconciler(&self, config: &Config, ports: &Ports) -> Reconciler {
         Reconciler::new(ReconcilerParts {
             tasks: self.stores.tasks.clone(),
+            predictions: self.stores.predictions.clone(),
             queues: ports.queues.clone(),
             dispatcher: self.dispatcher.clone(),
-            orphans: OrphanSweep::new(ports.blobs.clone(), &self.stores, config.reconcile.orphan_grace),
+            orphans: Some(OrphanSweep::new(ports.blobs.clone(), &self.stores, config.reconcile.orphan_grace)),
             clock: ports.clock.clone(),
             settings: settings::reconciler(config),
         })
@@ -141,6 +146,8 @@ impl Truth {
             signals: ports.signals.clone(),
             blobs: ports.blobs.clone(),
             inference,
+            counters: settings::counters(config, &ports.cache, &ports.clock),
+            cache: ports.cache.clone(),
             reconcile: Arc::new(ByHand(reconciler.clone())),
             clock: ports.clock.clone(),
             stop: shutdown.token(),

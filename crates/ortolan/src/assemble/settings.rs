@@ -1,11 +1,14 @@
 //! The parts' settings out of the one configuration.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ortolan_api::ApiSettings;
+use ortolan_api::{ApiSettings, Rates};
+use ortolan_domain::Clock;
 use ortolan_ml_service::MlServiceSettings;
 use ortolan_reconciler::ReconcilerSettings;
+use ortolan_results::Cache;
 use ortolan_runner::{DevicePolicy, Isolation, RunnerSettings};
 use ortolan_service::config::{self, Config, ConfigError};
 use ortolan_store::DispatchLimits;
@@ -105,6 +108,14 @@ pub fn reconciler(config: &Config) -> ReconcilerSettings {
     }
 }
 
+/// Where requests are counted: beside the cache, unless each process is to count for itself.
+pub fn counters(config: &Config, cache: &Cache, clock: &Arc<dyn Clock>) -> Cache {
+    match config.rate_limit.store {
+        config::RateLimitStore::Memory => Cache::in_process(clock.clone()),
+        config::RateLimitStore::Auto | config::RateLimitStore::Redis => cache.clone(),
+    }
+}
+
 /// Settings of the API.
 pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
     let server = &config.server;
@@ -116,6 +127,10 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
         max_model_bytes: server.max_model_bytes,
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
         idempotency_ttl: config.retention.idempotency,
+        inference_timeout: config.ml.inference_timeout,
+        prediction_cache: config.cache.prediction_enabled.then_some(config.cache.prediction_ttl),
+        max_tensor_bytes: tensor_bytes(config).saturating_add(server.max_json_bytes),
+        rates: Rates { requests: config.rate_limit.default, predictions: config.rate_limit.predictions },
         confidence: config.confidence.into(),
         routes: config.route_table()?,
         ..ApiSettings::default()

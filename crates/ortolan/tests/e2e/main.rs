@@ -10,6 +10,7 @@ mod late;
 mod main_job;
 mod restart;
 mod tenants;
+mod tiled;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

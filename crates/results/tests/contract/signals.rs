@@ -37,14 +37,17 @@ async fn everything_is_heard(speaker: Signals, listener: Signals) {
     tuned_in(&speaker, &listener).await;
     let (mut cancels, mut models) = (listener.cancels(), listener.model_changes());
     let (mut keys, mut wanted) = (listener.keys_changes(), listener.dispatch_wanted());
+    let mut progress = listener.progress();
     let model = ModelRef::new(TenantSlug::parse("tenant-a").unwrap(), Slot::Detect);
     let cancelled = attempt(4);
     speaker.publish_cancel(cancelled);
+    speaker.publish_progress(cancelled, 0.25);
     speaker.publish_model_changed(model.clone());
     speaker.publish_keys_changed();
     speaker.publish_dispatch_wanted(QueueName::CpuJobs);
     // Other tests use the same server.
     while within(cancels.recv()).await.unwrap() != cancelled {}
+    while within(progress.recv()).await.unwrap() != (cancelled, 0.25) {}
     while within(models.recv()).await.unwrap() != model {}
     within(keys.recv()).await.unwrap();
     while within(wanted.recv()).await.unwrap() != QueueName::CpuJobs {}

@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The command socket came as standard input.
-fn service() -> BorrowedFd<'static> {
+pub(super) fn service() -> BorrowedFd<'static> {
     // SAFETY: standard input stays open as long as the process lives.
     unsafe { BorrowedFd::borrow_raw(libc::STDIN_FILENO) }
 }

@@ -5,8 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::child::service;
 use crate::wire::message::{self, CheckedRecord, Head, Part};
+use crate::wire::packet::{self, Packet};
 use crate::wire::protocol::{Failure, Operation, Status};
 use crate::wire::queue::{sleep_on, wake_one};
 use crate::wire::segment::{Mapped, Segment};
@@ -18,6 +21,8 @@ const STACK_BYTES: usize = 8 << 20;
 const SHORT_US: u32 = 20;
 /// Nor for more answers than this.
 const MOST_UNTOLD: u32 = 16;
+/// How far a call is, is told no more often than this.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Everything the threads of a runner share.
 #[derive(Debug)]
@@ -112,7 +117,7 @@ impl Server {
         let Some(at) = self.segment.call(slot) else { return };
         // SAFETY: the records were read from this slot, and the service does not write there until the answer is in.
         let parts: Vec<Part<'_>> = records.iter().map(|record| unsafe { record.borrow(at) }).collect();
-        let mut sink = SlotSink { segment: &self.segment, slot, head: head.answer(Status::Done.code()) };
+        let mut sink = SlotSink::new(&self.segment, slot, head.answer(Status::Done.code()));
         if let Err(failure) = self.call(&head, &parts, &mut sink) {
             self.fail(slot, head, &failure);
         }
@@ -143,7 +148,7 @@ impl Server {
     }
 
     fn fail(&self, slot: u32, head: Head, failure: &Failure) {
-        let mut sink = SlotSink { segment: &self.segment, slot, head: head.answer(failure.status.code()) };
+        let mut sink = SlotSink::new(&self.segment, slot, head.answer(failure.status.code()));
         if !sink.put(&[Part::words(&failure.words)]) {
             sink.put(&[]);
         }
@@ -213,6 +218,13 @@ struct SlotSink<'a> {
     segment: &'a Segment,
     slot: u32,
     head: Head,
+    told_at: Option<Instant>,
+}
+
+impl<'a> SlotSink<'a> {
+    fn new(segment: &'a Segment, slot: u32, head: Head) -> Self {
+        Self { segment, slot, head, told_at: None }
+    }
 }
 
 impl Sink for SlotSink<'_> {
@@ -220,5 +232,15 @@ impl Sink for SlotSink<'_> {
         let Some(at) = self.segment.answer(self.slot) else { return false };
         // SAFETY: a slot has as much room, and belongs to this side until its answer is in the queue.
         unsafe { message::write(at, self.segment.room(), self.head, parts) }.is_some()
+    }
+
+    fn progress(&mut self, share: f32) {
+        if self.told_at.is_some_and(|at| at.elapsed() < PROGRESS_PAUSE) {
+            return;
+        }
+        self.told_at = Some(Instant::now());
+        let packet = Packet { kind: packet::PROGRESS, model: (share * 1e3) as u32, id: self.head.id };
+        // When the socket is full, the next word will do.
+        packet::send(service(), packet, b"", &[]).ok();
     }
 }

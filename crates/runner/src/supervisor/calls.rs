@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::error::RunnerError;
 use crate::wire::message::OwnedPart;
@@ -24,6 +24,7 @@ struct Waiting {
     answer: oneshot::Sender<Reply>,
     /// Dropped with the slot, when the runner has let go of the call.
     _permit: Option<Box<dyn Any + Send + Sync>>,
+    progress: Option<watch::Sender<f32>>,
 }
 
 /// An answer came that nobody waits for: the runner broke the protocol.
@@ -53,7 +54,11 @@ impl Calls {
     }
 
     /// Gives a slot to a new call.
-    pub(super) fn reserve(&mut self, permit: Option<Box<dyn Any + Send + Sync>>) -> Result<Ticket, RunnerError> {
+    pub(super) fn reserve(
+        &mut self,
+        permit: Option<Box<dyn Any + Send + Sync>>,
+        progress: Option<watch::Sender<f32>>,
+    ) -> Result<Ticket, RunnerError> {
         if let Some(end) = &self.end {
             return Err(end.clone());
         }
@@ -61,7 +66,7 @@ impl Calls {
         self.count += 1;
         let id = self.count << 8 | u64::from(slot);
         let (sender, answer) = oneshot::channel();
-        self.waiting.insert(slot, Waiting { id, answer: sender, _permit: permit });
+        self.waiting.insert(slot, Waiting { id, answer: sender, _permit: permit, progress });
         Ok(Ticket { slot, id, answer })
     }
 
@@ -69,6 +74,14 @@ impl Calls {
     pub(super) fn give_back(&mut self, slot: u32) {
         if self.waiting.remove(&slot).is_some() {
             self.free.push(slot);
+        }
+    }
+
+    /// Hears from the runner how far a call is; what it says of a call that is not under way is forgotten.
+    pub(super) fn progress(&self, id: u64, share: f32) {
+        let waiting = self.waiting.get(&slot_of(id)).filter(|waiting| waiting.id == id);
+        if let Some(progress) = waiting.and_then(|waiting| waiting.progress.as_ref()) {
+            progress.send_replace(share.clamp(0.0, 1.0));
         }
     }
 
@@ -123,7 +136,7 @@ mod tests {
     #[test]
     fn an_answer_counts_only_for_the_call_it_belongs_to() {
         let mut calls = Calls::new(2);
-        let mut first = calls.reserve(None).unwrap();
+        let mut first = calls.reserve(None, None).unwrap();
         assert_eq!(calls.expects(first.slot, first.id), Ok(()));
         assert_eq!(calls.expects(first.slot, first.id + 256), Err(Unexpected), "the id of another call");
         assert_eq!(calls.expects(1 - first.slot, first.id), Err(Unexpected), "another slot");
@@ -137,24 +150,41 @@ mod tests {
     fn a_permit_lives_as_long_as_its_slot() {
         let permit = std::sync::Arc::new(());
         let mut calls = Calls::new(1);
-        let ticket = calls.reserve(Some(Box::new(permit.clone()))).unwrap();
+        let ticket = calls.reserve(Some(Box::new(permit.clone())), None).unwrap();
         let (slot, id) = (ticket.slot, ticket.id);
         drop(ticket);
         assert!(calls.is_waiting(id), "the runner still has it");
-        assert!(matches!(calls.reserve(None), Err(RunnerError::Overloaded)));
+        assert!(matches!(calls.reserve(None, None), Err(RunnerError::Overloaded)));
         assert_eq!(std::sync::Arc::strong_count(&permit), 2);
         calls.finish(slot, Ok(vec![]));
         assert_eq!(std::sync::Arc::strong_count(&permit), 1);
-        assert!(calls.reserve(None).is_ok());
+        assert!(calls.reserve(None, None).is_ok());
+    }
+
+    #[test]
+    fn progress_is_heard_of_the_call_alone_and_kept_in_range() {
+        let (progress, heard) = watch::channel(0.0);
+        let mut calls = Calls::new(1);
+        let ticket = calls.reserve(None, Some(progress)).unwrap();
+        calls.progress(ticket.id, 0.5);
+        assert_eq!(*heard.borrow(), 0.5);
+        calls.progress(ticket.id + 256, 0.7);
+        calls.progress(77, 0.7);
+        assert_eq!(*heard.borrow(), 0.5, "another call's");
+        calls.progress(ticket.id, 4e6);
+        assert_eq!(*heard.borrow(), 1.0);
+        calls.finish(ticket.slot, Ok(vec![]));
+        calls.progress(ticket.id, 0.2);
+        assert_eq!(*heard.borrow(), 1.0, "it is over");
     }
 
     #[test]
     fn the_end_reaches_all_who_wait_and_all_who_come() {
         let mut calls = Calls::new(2);
-        let mut ticket = calls.reserve(None).unwrap();
+        let mut ticket = calls.reserve(None, None).unwrap();
         calls.end(RunnerError::Crashed { signal: 8 });
         assert_eq!(ticket.answer.try_recv().unwrap(), Err(RunnerError::Crashed { signal: 8 }));
-        assert!(matches!(calls.reserve(None), Err(RunnerError::Crashed { signal: 8 })));
+        assert!(matches!(calls.reserve(None, None), Err(RunnerError::Crashed { signal: 8 })));
         assert!(!calls.is_alive());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,8 @@ pub struct CallContext {
     /// Kept until the runner has really let go of the call, even when the caller's future is dropped before; meant for
     /// the permit of the device.
     pub permit: Option<Box<dyn Any + Send + Sync>>,
+    /// Hears which share of a long call is done, 0 to 1.
+    pub progress: Option<watch::Sender<f32>>,
 }
 
 impl std::fmt::Debug for CallContext {
@@ -28,12 +31,17 @@ impl std::fmt::Debug for CallContext {
 impl CallContext {
     /// A call that `cancel` stops and that has no deadline.
     pub fn cancelled_by(cancel: CancellationToken) -> Self {
-        Self { cancel, deadline: None, permit: None }
+        Self { cancel, ..Self::default() }
     }
 
     /// The same call with a deadline.
     pub fn with_deadline(self, deadline: Instant) -> Self {
         Self { deadline: Some(deadline), ..self }
+    }
+
+    /// The same call, which tells `progress` how far it is.
+    pub fn with_progress(self, progress: watch::Sender<f32>) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 
     /// The same call, which keeps `permit` until the runner has let go of it.

@@ -3,7 +3,7 @@
 
 use ortolan_vision::{BoundingBox, MAX_DETECTIONS, MaskRle, VisionOutput};
 
-use crate::answer::VisionAnswer;
+use crate::answer::{MAX_IN_CROPS, VisionAnswer};
 
 /// Most classes of a classification, and bytes of a class's name.
 const MAX_CLASSES: usize = 65_536;
@@ -11,7 +11,11 @@ const MAX_LABEL_BYTES: usize = 1024;
 
 /// True when all numbers are finite, all counts within their limits and all masks as large as they say.
 pub(super) fn is_sound(answer: &VisionAnswer) -> bool {
-    let within = |count: usize| count <= MAX_DETECTIONS;
+    let cropped = !answer.crop_of.is_empty();
+    if cropped && answer.crop_of.len() != answer.output.len() {
+        return false;
+    }
+    let within = |count: usize| count <= if cropped { MAX_IN_CROPS } else { MAX_DETECTIONS };
     match &answer.output {
         VisionOutput::Detections(all) => {
             within(all.len())
@@ -86,7 +90,7 @@ mod tests {
     use crate::answer::Timings;
 
     fn answer(output: VisionOutput) -> VisionAnswer {
-        VisionAnswer { output, width: 4, height: 2, timings: Timings::default() }
+        VisionAnswer { output, crop_of: vec![], width: 4, height: 2, timings: Timings::default() }
     }
 
     fn detection() -> Detection {

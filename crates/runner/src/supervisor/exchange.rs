@@ -37,7 +37,7 @@ impl Process {
             Some(bytes) => Some(bounds.limit(seal(bytes)).await??),
             None => None,
         };
-        let Ticket { slot, id, mut answer } = self.calls().reserve(context.permit)?;
+        let Ticket { slot, id, mut answer } = self.calls().reserve(context.permit, context.progress)?;
         self.submit(slot, id, &request, attachment.as_ref())?;
         drop((request, attachment));
         let guard = CancelOnDrop { process: self, id, armed: true };

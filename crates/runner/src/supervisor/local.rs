@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ortolan_engine::Engine;
+use tokio::sync::watch;
 
 use crate::error::RunnerError;
 use crate::supervisor::calls::Reply;
@@ -46,10 +47,10 @@ impl Local {
         bounds.check()?;
         let place = Place::take(self)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let (local, permit) = (Arc::clone(self), context.permit);
+        let (local, permit, progress) = (Arc::clone(self), context.permit, context.progress);
         let serve = move || {
             let _held = (place, permit);
-            local.serve(id, &request)
+            local.serve(id, &request, progress)
         };
         // Dropping the guard stops the run, also when the caller is dropped.
         let guard = StopOnDrop { local: self, id, armed: true };
@@ -67,7 +68,7 @@ impl Local {
         reply.unwrap_or_else(|_| Err(RunnerError::RunFailed("the call failed inside of the service".to_owned())))
     }
 
-    fn serve(&self, id: u64, request: &Request) -> Reply {
+    fn serve(&self, id: u64, request: &Request, progress: Option<watch::Sender<f32>>) -> Reply {
         let parts = request.parts();
         let call = Call {
             id,
@@ -76,9 +77,9 @@ impl Local {
             parts: &parts,
             attachment: request.attachment.as_deref(),
         };
-        let mut answer = Kept::default();
+        let mut answer = Kept { parts: Vec::new(), progress };
         match self.bench.serve(&call, &mut answer) {
-            Ok(()) => Ok(answer.0),
+            Ok(()) => Ok(answer.parts),
             Err(failure) => Err(error_of(failure.status, &failure.words)),
         }
     }
@@ -131,13 +132,21 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Keeps an answer.
-#[derive(Default)]
-struct Kept(Vec<OwnedPart>);
+/// Keeps an answer and passes on how far it is.
+struct Kept {
+    parts: Vec<OwnedPart>,
+    progress: Option<watch::Sender<f32>>,
+}
 
 impl Sink for Kept {
     fn put(&mut self, parts: &[Part<'_>]) -> bool {
-        self.0 = parts.iter().map(|part| part.copied()).collect();
+        self.parts = parts.iter().map(|part| part.copied()).collect();
         true
+    }
+
+    fn progress(&mut self, share: f32) {
+        if let Some(progress) = &self.progress {
+            progress.send_replace(share);
+        }
     }
 }

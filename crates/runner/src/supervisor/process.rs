@@ -164,7 +164,7 @@ impl Process {
                 readable = commands.readable() => {
                     let Ok(mut guard) = readable else { break child.wait().await };
                     match guard.try_io(|socket| packet::receive(socket.as_fd(), Descriptors::Refuse)) {
-                        Ok(Ok(Some(received))) => hear(received, &mut ready),
+                        Ok(Ok(Some(received))) => self.hear(received, &mut ready),
                         Ok(_) => break child.wait().await,
                         Err(_would_block) => {}
                     }
@@ -173,7 +173,7 @@ impl Process {
         };
         // Its last packet says why it could not start.
         while let Ok(Some(received)) = packet::receive(commands.get_ref().as_fd(), Descriptors::Refuse) {
-            hear(received, &mut ready);
+            self.hear(received, &mut ready);
         }
         let no_memory = match stderr {
             Some(last_words) => timeout(LAST_WORDS, last_words).await.is_ok_and(|told| told.unwrap_or(false)),
@@ -187,6 +187,20 @@ impl Process {
         // Both of the other tasks see the end and stop.
         self.submitted.notify_one();
         ring(self.bell.as_fd());
+    }
+
+    fn hear(&self, received: Received, ready: &mut ReadySender) {
+        let words = match received.packet.kind {
+            packet::READY => serde_json::from_str(&received.text).map_err(|error| error.to_string()),
+            packet::FAILED => Err(crate::wire::protocol::clean(&received.text)),
+            packet::PROGRESS => {
+                return self.calls().progress(received.packet.id, received.packet.model as f32 / 1e3);
+            }
+            _ => return,
+        };
+        if let Some(ready) = ready.take() {
+            ready.send(words).ok();
+        }
     }
 
     fn describe(&self, status: io::Result<ExitStatus>, no_memory: bool) -> (RunnerError, Option<DeathCause>) {
@@ -205,17 +219,6 @@ impl Process {
                 (RunnerError::Exited { code }, Some(DeathCause::Exited))
             }
         }
-    }
-}
-
-fn hear(received: Received, ready: &mut ReadySender) {
-    let words = match received.packet.kind {
-        packet::READY => serde_json::from_str(&received.text).map_err(|error| error.to_string()),
-        packet::FAILED => Err(crate::wire::protocol::clean(&received.text)),
-        _ => return,
-    };
-    if let Some(ready) = ready.take() {
-        ready.send(words).ok();
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) const UNLOAD: u32 = 4;
 pub(crate) const READY: u32 = 5;
 /// To the service: cannot start; words.
 pub(crate) const FAILED: u32 = 6;
+/// To the service: how far the call `id` is, in thousandths, where the model's number stands otherwise.
+pub(crate) const PROGRESS: u32 = 7;
 
 /// Most bytes of the text.
 pub(crate) const MAX_TEXT: usize = 4096;

@@ -6,6 +6,7 @@ mod infer;
 mod model;
 mod probe;
 mod sessions;
+mod tiles;
 mod trial;
 mod vision;
 
@@ -24,6 +25,9 @@ use model::Model;
 pub(crate) trait Sink {
     /// Takes the parts of an answer; false when they do not fit.
     fn put(&mut self, parts: &[Part<'_>]) -> bool;
+
+    /// Hears which share of a long call is done, 0 to 1; may be called as often as one likes.
+    fn progress(&mut self, share: f32);
 }
 
 /// One call, wherever its bytes lie.

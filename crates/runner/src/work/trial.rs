@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use ortolan_engine::{Dimension, RunControl, Signature, TensorSpec, TensorView};
-use ortolan_vision::{ModelProfile, RgbImage, VisionOptions, VisionOutput};
+use ortolan_vision::{ModelProfile, RgbImage, VisionOptions};
 
-use crate::answer::{Timings, Trial};
+use crate::answer::Trial;
 use crate::wire::protocol::{Failure, Status};
 use crate::work::model::Model;
-use crate::work::{Sink, put_json, vision};
+use crate::work::vision::Look;
+use crate::work::{Sink, put_json};
 
 /// Most bytes of all made-up inputs together.
 const MOST_BYTES: usize = 64 << 20;
@@ -34,14 +35,8 @@ fn grey_picture(model: &Model, profile: &ModelProfile, control: &RunControl) -> 
     let pixels = vec![114; width * height * 3];
     let image =
         RgbImage::new(width as u32, height as u32, pixels).map_err(|error| Failure::bad_input(error.to_string()))?;
-    let output = vision::picture(model, profile, &image, &VisionOptions::default(), control, &mut Timings::default())?;
-    Ok(match output {
-        VisionOutput::Detections(items) => items.len(),
-        VisionOutput::Segments(items) => items.len(),
-        VisionOutput::Oriented(items) => items.len(),
-        VisionOutput::Poses(items) => items.len(),
-        VisionOutput::Classification(classification) => classification.predictions.len(),
-    })
+    let output = Look::new(model, profile, &VisionOptions::default(), control).at(image.view())?;
+    Ok(output.len())
 }
 
 fn zeros(model: &Model, control: &RunControl) -> Result<(), Failure> {

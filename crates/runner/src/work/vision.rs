@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use ortolan_engine::RunControl;
 use ortolan_media::{DecodeError, DecodeLimits, decode_image};
-use ortolan_vision::{Framing, ModelProfile, RgbImage, VisionOptions, VisionOutput};
+use ortolan_vision::{Framing, InputTensor, ModelProfile, PictureView, VisionOptions, VisionOutput};
 
-use crate::answer::{Timings, VisionAnswer, VisionRequest};
+use crate::answer::{Area, Timings, VisionAnswer, VisionRequest};
 use crate::wire::message::PartKind;
 use crate::wire::protocol::{Failure, Status};
 use crate::work::convert::{shapes_of, task_of, view_of, views_of};
 use crate::work::model::Model;
-use crate::work::{Call, Sink, put_json};
+use crate::work::{Call, Sink, put_json, tiles};
 
 /// Decodes, prepares, runs and interprets; only the run holds a session.
 pub(super) fn serve(model: &Model, call: &Call<'_>, control: &RunControl, sink: &mut dyn Sink) -> Result<(), Failure> {
@@ -22,40 +22,72 @@ pub(super) fn serve(model: &Model, call: &Call<'_>, control: &RunControl, sink: 
     let mut timings = Timings::default();
     let image =
         timed(&mut timings.decode_us, || decode_image(media_of(call)?, &DecodeLimits::default()).map_err(refusal))?;
-    let output = picture(model, profile, &image, &request.options, control, &mut timings)?;
-    put_json(sink, &VisionAnswer { output, width: image.width(), height: image.height(), timings })
+    let mut look = Look::new(model, profile, &request.options, control);
+    look.timings = timings;
+    let (output, crop_of) = match &request.area {
+        Area::Whole => (look.at(image.view())?, Vec::new()),
+        Area::Tiles(tiling) => (tiles::tiles(&mut look, &image, *tiling, sink)?, Vec::new()),
+        Area::Crops(crops) => tiles::crops(&mut look, &image, crops, sink)?,
+    };
+    let (width, height, timings) = (image.width(), image.height(), look.timings);
+    put_json(sink, &VisionAnswer { output, crop_of, width, height, timings })
 }
 
-/// Runs one decoded picture.
-pub(super) fn picture(
-    model: &Model,
-    profile: &ModelProfile,
-    image: &RgbImage,
-    options: &VisionOptions,
-    control: &RunControl,
-    timings: &mut Timings,
-) -> Result<VisionOutput, Failure> {
-    let prepared = timed(&mut timings.prepare_us, || {
-        profile.prepare(image, options).map_err(|error| Failure::bad_input(error.to_string()))
-    })?;
-    let mut dims = [0; 4];
-    let input = view_of(&prepared.tensor, &mut dims);
-    let mut session = timed(&mut timings.wait_us, || model.sessions.take(control).ok_or_else(stopped))?;
-    let outputs = timed(&mut timings.run_us, || session.run(&[input], control).map_err(Failure::from))?;
-    model.last_run_us.store(u32::try_from(timings.run_us).unwrap_or(u32::MAX), Ordering::Relaxed);
-    timed(&mut timings.interpret_us, || interpret(profile, &outputs, &prepared.framing, options))
+/// A model's looks at pictures or parts of them, one after the other, in the same memory.
+pub(super) struct Look<'a> {
+    model: &'a Model,
+    pub(super) profile: &'a ModelProfile,
+    options: &'a VisionOptions,
+    pub(super) control: &'a RunControl,
+    tensor: InputTensor,
+    timings: Timings,
 }
 
-/// The outputs lie in the session's memory, so it stays lent until they are read.
+impl<'a> Look<'a> {
+    pub(super) fn new(
+        model: &'a Model,
+        profile: &'a ModelProfile,
+        options: &'a VisionOptions,
+        control: &'a RunControl,
+    ) -> Self {
+        Self { model, profile, options, control, tensor: InputTensor::empty(), timings: Timings::default() }
+    }
+
+    /// Looks at one picture or part.
+    pub(super) fn at(&mut self, view: PictureView<'_>) -> Result<VisionOutput, Failure> {
+        let mut outputs = self.at_all(&[view])?;
+        outputs.pop().ok_or_else(|| Failure::new(Status::RunFailed, "the model answered nothing"))
+    }
+
+    /// Looks at parts of one size in a single run; more than one only for a model that takes batches.
+    pub(super) fn at_all(&mut self, views: &[PictureView<'_>]) -> Result<Vec<VisionOutput>, Failure> {
+        let Self { model, profile, options, control, tensor, timings } = self;
+        let framing = timed(&mut timings.prepare_us, || {
+            profile.prepare_batch(views, options, tensor).map_err(|error| Failure::bad_input(error.to_string()))
+        })?;
+        let mut dims = [0; 4];
+        let input = view_of(tensor, &mut dims);
+        let mut session = timed(&mut timings.wait_us, || model.sessions.take(control).ok_or_else(stopped))?;
+        let mut run_us = 0;
+        let outputs = timed(&mut run_us, || session.run(&[input], control).map_err(Failure::from))?;
+        timings.run_us += run_us;
+        model.last_run_us.store(u32::try_from(run_us).unwrap_or(u32::MAX), Ordering::Relaxed);
+        // The outputs lie in the session's memory, so it stays lent until they are read.
+        timed(&mut timings.interpret_us, || interpret(profile, &outputs, views.len(), &framing, options))
+    }
+}
+
 fn interpret(
     profile: &ModelProfile,
     outputs: &ortolan_engine::Outputs<'_>,
+    count: usize,
     framing: &Framing,
     options: &VisionOptions,
-) -> Result<VisionOutput, Failure> {
+) -> Result<Vec<VisionOutput>, Failure> {
     let shapes = shapes_of(outputs)?;
     let views = views_of(outputs, &shapes)?;
-    profile.interpret(&views, framing, options).map_err(|error| Failure::new(Status::RunFailed, error.to_string()))
+    let read = profile.interpret_batch(&views, count, framing, options);
+    read.map_err(|error| Failure::new(Status::RunFailed, error.to_string()))
 }
 
 /// The encoded picture: in the slot, or attached when it is larger.
@@ -88,7 +120,7 @@ fn profile_of<'m>(model: &'m Model, request: &VisionRequest) -> Result<&'m Model
     profile.ok_or_else(|| Failure::bad_input(format!("the model was not loaded for the slot {}", request.slot)))
 }
 
-fn stopped() -> Failure {
+pub(super) fn stopped() -> Failure {
     Failure::new(Status::Stopped, "the call was cancelled")
 }
 

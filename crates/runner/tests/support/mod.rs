@@ -12,7 +12,7 @@ use ortolan_domain::model::ModelRef;
 use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor};
 use ortolan_domain::{ModelId, Slot, SystemClock, TenantSlug, hash};
 use ortolan_runner::{
-    CallContext, DevicePolicy, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings, SourceError,
+    Area, CallContext, DevicePolicy, ModelKey, ModelSource, RunnerError, RunnerPool, RunnerSettings, SourceError,
     VisionAnswer, VisionRequest,
 };
 use ortolan_vision::VisionOptions;
@@ -128,7 +128,7 @@ pub async fn see(
     options: VisionOptions,
     picture: Bytes,
 ) -> Result<VisionAnswer, RunnerError> {
-    let request = VisionRequest { slot: key.slot().unwrap(), options };
+    let request = VisionRequest { slot: key.slot().unwrap(), options, area: Area::Whole };
     let call = pool.vision(key, source, request, picture, CallContext::default());
     tokio::time::timeout(LONG, call).await.expect("the call hangs").map(|(answer, _)| answer)
 }

@@ -11,7 +11,10 @@ use super::{Config, Database, Environment, MaskedUrl, Profile, StorageKind};
 
 /// Settings, and whole sections, that nothing reads yet.
 const NOT_USED_YET: &[&str] = &[
-    "cache",
+    "cache.key_prefix",
+    "cache.model_list_ttl_s",
+    "cache.model_ttl_s",
+    "cache.ttl_s",
     "callback",
     "limits.max_image_px",
     "ml.background_inference",
@@ -19,7 +22,6 @@ const NOT_USED_YET: &[&str] = &[
     "ml.model_cache_dir",
     "ml.model_cache_max_mb",
     "ml.model_cache_max_models",
-    "rate_limit",
     "redis.enabled",
     "redis.max_connections",
     "redis.timeout_ms",

@@ -33,6 +33,7 @@ const ML_MODELS_LOADED: &str = "ortolan_ml_models_loaded";
 const ML_MODEL_LOAD_SECONDS: &str = "ortolan_ml_model_load_duration_seconds";
 const RUNNERS: &str = "ortolan_runners";
 const RUNNER_DEATHS: &str = "ortolan_runner_deaths_total";
+const PREDICTIONS_UNRECORDED: &str = "ortolan_predictions_unrecorded_total";
 const CACHE_REQUESTS: &str = "ortolan_cache_requests_total";
 const HTTP_REQUESTS: &str = "ortolan_http_requests_total";
 const HTTP_REQUEST_SECONDS: &str = "ortolan_http_request_duration_seconds";
@@ -172,6 +173,11 @@ pub fn runner_died(reason: &'static str) {
     counter!(RUNNER_DEATHS, "reason" => reason).increment(1);
 }
 
+/// Counts answered predictions that could not be written down.
+pub fn predictions_unrecorded(count: u64) {
+    counter!(PREDICTIONS_UNRECORDED).increment(count);
+}
+
 /// Counts a look into a cache.
 pub fn cache_asked(cache: &'static str, is_hit: bool) {
     counter!(CACHE_REQUESTS, "cache" => cache, "outcome" => if is_hit { "hit" } else { "miss" }).increment(1);
@@ -230,6 +236,7 @@ fn describe() {
         (DISPATCH_FAILURES, "Dispatches whose deliveries the broker did not take"),
         (ML_JOBS, "Inference jobs ended, by outcome"),
         (RUNNER_DEATHS, "Runner processes that died or were killed"),
+        (PREDICTIONS_UNRECORDED, "Answered predictions that were not written down"),
         (CACHE_REQUESTS, "Looks into a cache"),
         (HTTP_REQUESTS, "HTTP requests answered"),
         (RECONCILE_RUNS, "Runs of the reconciler"),

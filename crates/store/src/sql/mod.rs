@@ -14,6 +14,7 @@ mod model_moves;
 mod model_ports;
 mod models;
 mod ports;
+mod predictions;
 mod quarantine;
 mod reader;
 mod runs;

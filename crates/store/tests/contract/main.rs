@@ -10,6 +10,7 @@ mod lists;
 mod model;
 mod models;
 mod moves;
+mod predictions;
 mod quarantine;
 mod races;
 mod restart;
@@ -83,6 +84,9 @@ contract! {
     models::two_validations_at_once_have_one_winner,
     quarantine::three_crashes_of_a_pair_and_of_a_tenant,
     quarantine::it_is_lifted_one_by_one_or_all_at_once_and_forgotten,
+    predictions::they_are_stored_at_once_and_listed_newest_first,
+    predictions::what_belongs_to_nobody_is_left_out,
+    predictions::old_ones_are_deleted_in_batches,
     restart::migrations_run_twice,
     restart::a_newer_database_is_refused,
     restart::what_was_acknowledged_survives_a_crash,

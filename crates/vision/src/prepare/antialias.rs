@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::{geometry::Size, picture::RgbImage};
+use crate::{geometry::Size, picture::PictureView};
 
 /// Bits behind the point of a weight.
 const PRECISION: u32 = 32 - 8 - 2;
@@ -23,7 +23,7 @@ impl Window {
 }
 
 /// Resizes `image` to `scaled` and cuts out `columns` x `rows`; gives interleaved levels.
-pub(super) fn resize_part(image: &RgbImage, scaled: Size, columns: Range<u32>, rows: Range<u32>) -> Vec<u8> {
+pub(super) fn resize_part(image: PictureView<'_>, scaled: Size, columns: Range<u32>, rows: Range<u32>) -> Vec<u8> {
     let columns = windows(image.width(), scaled.width, columns);
     let rows = windows(image.height(), scaled.height, rows);
     let first = rows.iter().map(|window| window.start).min().unwrap_or(0);
@@ -91,6 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::picture::RgbImage;
 
     fn picture(width: u32, height: u32) -> RgbImage {
         let pixels = (0..width * height * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -100,7 +101,7 @@ mod tests {
     #[test]
     fn halving_averages_with_a_triangle() {
         let image = RgbImage::new(4, 1, [0, 80, 160, 240].iter().flat_map(|&level| [level; 3]).collect()).unwrap();
-        let halved = resize_part(&image, Size { width: 2, height: 1 }, 0..2, 0..1);
+        let halved = resize_part(image.view(), Size { width: 2, height: 1 }, 0..2, 0..1);
         // Weights 3 : 3 : 1 around the first new pixel and mirrored around the second.
         assert_eq!(halved, [57, 57, 57, 183, 183, 183]);
     }
@@ -108,7 +109,7 @@ mod tests {
     #[test]
     fn a_very_long_picture_costs_no_more_than_its_part() {
         let image = picture(1, 60_000);
-        let part = resize_part(&image, Size { width: 64, height: 3_840_000 }, 0..64, 1_919_968..1_920_032);
+        let part = resize_part(image.view(), Size { width: 64, height: 3_840_000 }, 0..64, 1_919_968..1_920_032);
         assert_eq!(part.len(), 64 * 64 * 3);
     }
 
@@ -119,8 +120,8 @@ mod tests {
         ) {
             let image = picture(width, height);
             let scaled = Size { width: to_width, height: to_height };
-            let whole = resize_part(&image, scaled, 0..to_width, 0..to_height);
-            let part = resize_part(&image, scaled, 1..to_width, 1..to_height);
+            let whole = resize_part(image.view(), scaled, 0..to_width, 0..to_height);
+            let part = resize_part(image.view(), scaled, 1..to_width, 1..to_height);
             let rows = whole.chunks_exact(3 * to_width as usize).skip(1);
             prop_assert_eq!(part, rows.flat_map(|row| row[3..].to_vec()).collect::<Vec<_>>());
         }
@@ -128,7 +129,7 @@ mod tests {
         #[test]
         fn an_even_picture_stays_even(level: u8, width in 1..90_u32, height in 1..90_u32) {
             let image = RgbImage::new(40, 30, vec![level; 3600]).unwrap();
-            let found = resize_part(&image, Size { width, height }, 0..width, 0..height);
+            let found = resize_part(image.view(), Size { width, height }, 0..width, 0..height);
             prop_assert!(found.iter().all(|&found| found == level));
         }
     }

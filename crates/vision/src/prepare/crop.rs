@@ -1,10 +1,10 @@
 //! A classifier's input: the shortest side scaled to the input's, then the middle.
 
 use super::{antialias, samples::Sample};
-use crate::{geometry::Size, picture::RgbImage};
+use crate::{geometry::Size, picture::PictureView};
 
 /// Fills `planes`, three of `input`'s size one after the other.
-pub(super) fn fill<T: Sample>(image: &RgbImage, input: Size, planes: &mut [T]) {
+pub(super) fn fill<T: Sample>(image: PictureView<'_>, input: Size, planes: &mut [T]) {
     let table = T::table();
     let scaled = scaled_size(image.size(), input);
     let left = centred(scaled.width, input.width);

@@ -1,13 +1,13 @@
 //! Resizes a picture, pads it and packs it into planes.
 
 use super::{resize::Resizer, samples::Sample};
-use crate::{geometry::Letterbox, picture::RgbImage};
+use crate::{geometry::Letterbox, picture::PictureView};
 
 /// Level of the padding.
 const PADDING: u8 = 114;
 
 /// Fills `planes`, three of the letterbox's input size one after the other.
-pub(super) fn fill<T: Sample>(image: &RgbImage, letterbox: Letterbox, planes: &mut [T]) {
+pub(super) fn fill<T: Sample>(image: PictureView<'_>, letterbox: Letterbox, planes: &mut [T]) {
     let table = T::table();
     let plane_len = planes.len() / 3;
     let width = letterbox.input.width as usize;
@@ -31,7 +31,7 @@ pub(super) fn fill<T: Sample>(image: &RgbImage, letterbox: Letterbox, planes: &m
 /// Where the rows of the picture inside the letterbox come from.
 enum RowSource<'a> {
     /// The picture fits as it is.
-    Unchanged(&'a RgbImage),
+    Unchanged(PictureView<'a>),
     Resized {
         resizer: Resizer<'a>,
         levels: Vec<u8>,
@@ -39,7 +39,7 @@ enum RowSource<'a> {
 }
 
 impl<'a> RowSource<'a> {
-    fn new(image: &'a RgbImage, letterbox: Letterbox) -> Self {
+    fn new(image: PictureView<'a>, letterbox: Letterbox) -> Self {
         if letterbox.resized == letterbox.original {
             return Self::Unchanged(image);
         }

@@ -4,7 +4,7 @@
 //! Rows are kept as three planes of 16-bit lanes, so that the vertical pass runs over whole vectors, and a row that two
 //! output rows need is only computed once.
 
-use crate::{geometry::Size, picture::RgbImage};
+use crate::{geometry::Size, picture::PictureView};
 
 /// One, in the weights' fixed point.
 const ONE: f32 = 2048.0;
@@ -23,7 +23,7 @@ struct Tap {
 
 /// Computes the rows of a resized picture, top to bottom.
 pub(super) struct Resizer<'a> {
-    image: &'a RgbImage,
+    image: PictureView<'a>,
     columns: Vec<Tap>,
     rows: Vec<Tap>,
     /// The two source rows in use, resized across: which row, and its lanes.
@@ -39,7 +39,7 @@ struct ResizedRow {
 }
 
 impl<'a> Resizer<'a> {
-    pub(super) fn new(image: &'a RgbImage, target: Size) -> Self {
+    pub(super) fn new(image: PictureView<'a>, target: Size) -> Self {
         Self {
             image,
             columns: taps(image.width(), target.width, Edge::ResetWeight),
@@ -66,7 +66,7 @@ impl<'a> Resizer<'a> {
 
 impl ResizedRow {
     /// Resizes source row `y` across, unless it is here already.
-    fn load(&mut self, image: &RgbImage, y: u32, columns: &[Tap]) {
+    fn load(&mut self, image: PictureView<'_>, y: u32, columns: &[Tap]) {
         if self.y == Some(y) {
             return;
         }
@@ -137,9 +137,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::picture::RgbImage;
 
     fn resized(image: &RgbImage, target: Size) -> Vec<u8> {
-        let mut resizer = Resizer::new(image, target);
+        let mut resizer = Resizer::new(image.view(), target);
         let mut levels = vec![0; 3 * target.width as usize];
         let rows = (0..target.height as usize).flat_map(|y| {
             resizer.row(y, &mut levels);
@@ -162,7 +163,7 @@ mod tests {
         let (left, right, a0, a1) = plain_tap(x, image.width(), target.width, true);
         let (top, bottom, b0, b1) = plain_tap(y, image.height(), target.height, false);
         let across = |y: usize| {
-            let level = |x: usize| i64::from(image.row(y)[3 * x + channel]);
+            let level = |x: usize| i64::from(image.view().row(y)[3 * x + channel]);
             level(left) * a0 + level(right) * a1
         };
         let v = (((across(top) >> 4) * b0) >> 16) + (((across(bottom) >> 4) * b1) >> 16);

@@ -35,6 +35,8 @@ pub(crate) struct InputRule {
     stride: u32,
     /// Whether padding may shrink to the stride.
     shrinks: bool,
+    /// Whether several pictures may be run at once.
+    pub(crate) batches: bool,
 }
 
 impl InputRule {
@@ -60,6 +62,7 @@ impl InputRule {
             usual: Size { width: usual_width, height: usual_height },
             stride: if classifies { 1 } else { metadata.stride()? },
             shrinks: open && open_batch && !classifies,
+            batches: [input].into_iter().chain(outputs).all(|tensor| tensor.dims.first() == Some(&None)),
         };
         let pixels = |size: Size| u64::from(size.width) * u64::from(size.height);
         rule.sized(rule.usual).filter(|&size| pixels(size) <= MAX_PIXELS).map(|_| rule).ok_or_else(refuse)

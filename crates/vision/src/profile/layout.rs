@@ -223,7 +223,7 @@ fn pick<'a>(outputs: &[OutputView<'a>], index: usize, rank: usize) -> Result<Out
     Ok(*output)
 }
 
-fn mismatch(dims: &[usize], wanted: &str) -> InterpretError {
+pub(super) fn mismatch(dims: &[usize], wanted: &str) -> InterpretError {
     InterpretError::Shape { found: describe_dims(dims.iter().map(|&dim| Some(dim as u64))), wanted: wanted.to_owned() }
 }
 

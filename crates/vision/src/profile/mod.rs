@@ -14,7 +14,7 @@ use crate::{
     interpret,
     options::VisionOptions,
     output::VisionOutput,
-    picture::RgbImage,
+    picture::{PictureView, RgbImage},
     prepare,
     tensor::{InputTensor, OutputView, Prepared, TensorFacts},
 };
@@ -118,8 +118,24 @@ impl ModelProfile {
         options: &VisionOptions,
         tensor: &mut InputTensor,
     ) -> Result<Framing, OptionsError> {
+        self.prepare_batch(&[image.view()], options, tensor)
+    }
+
+    /// Fits several pictures of one size into an input `[pictures, 3, height, width]`; more than one only for a model
+    /// that [takes them](Self::takes_batches). Their framing is the same.
+    pub fn prepare_batch(
+        &self,
+        views: &[PictureView<'_>],
+        options: &VisionOptions,
+        tensor: &mut InputTensor,
+    ) -> Result<Framing, OptionsError> {
         self.check(options)?;
-        prepare::prepare_into(self, image, options, tensor)
+        prepare::prepare_into(self, views, options, tensor)
+    }
+
+    /// Whether the file leaves the number of pictures of a run open.
+    pub fn takes_batches(&self) -> bool {
+        self.input.batches
     }
 
     /// Reads the outputs of a run, given in the order of the `outputs` that the profile was read from.
@@ -131,6 +147,29 @@ impl ModelProfile {
     ) -> Result<VisionOutput, InterpretError> {
         self.check(options)?;
         interpret::interpret(self, outputs, framing, options)
+    }
+
+    /// Reads the outputs of a run of `count` pictures that [`Self::prepare_batch`] made ready, one result for each.
+    pub fn interpret_batch(
+        &self,
+        outputs: &[OutputView<'_>],
+        count: usize,
+        framing: &Framing,
+        options: &VisionOptions,
+    ) -> Result<Vec<VisionOutput>, InterpretError> {
+        if count == 1 {
+            return self.interpret(outputs, framing, options).map(|output| vec![output]);
+        }
+        let dims: Vec<Vec<usize>> =
+            outputs.iter().map(|output| [&[1], output.dims.get(1..).unwrap_or(&[])].concat()).collect();
+        let picture = |index| {
+            let parts = outputs.iter().zip(&dims).map(|(output, dims)| {
+                let part = output.of_picture(index, count, dims);
+                part.ok_or_else(|| layout::mismatch(output.dims, &format!("{count} pictures in the first dimension")))
+            });
+            self.interpret(&parts.collect::<Result<Vec<_>, _>>()?, framing, options)
+        };
+        (0..count).map(picture).collect()
     }
 
     /// The numbers of the classes that the caller wants, sorted; `None` means all.

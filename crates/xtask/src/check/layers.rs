@@ -12,7 +12,7 @@ const OURS: &str = "ortolan-";
 /// From the ground up. A crate uses crates of lower layers only.
 const LAYERS: [&[&str]; 6] = [
     &["domain"],
-    &["store", "queue", "results", "blobs", "engine", "vision", "media", "ml-client", "service"],
+    &["store", "queue", "results", "blobs", "engine", "vision", "media", "oip", "ml-client", "service"],
     &["dispatch", "runner"],
     &["api", "worker", "ml-service", "reconciler"],
     &["ortolan", "testkit", "xtask"],
@@ -20,8 +20,9 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// The arrows within a layer: the left uses the right.
-const SIDEWAYS: [(&str, &str); 1] = [
-    ("media", "vision"), // decoded pictures are vision's type
+const SIDEWAYS: [(&str, &str); 2] = [
+    ("oip", "ml-client"), // a model's signature is the contract's
+    ("media", "vision"),  // decoded pictures are vision's type
 ];
 
 /// Heavy libraries and the crates that may name them in their manifest. A star stands for any ending.

@@ -13,7 +13,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::{KeyId, ManualClock, RunId, Scope, Task, TaskId, TenantId, Timestamp};
 use ortolan_queue::Queues;
-use ortolan_results::{Signals, TaskSignal};
+use ortolan_results::{Cache, Signals, TaskSignal};
 use ortolan_store::{
     Claim, Completion, DispatchLimits, Failure, Fate, Fence, NewKey, SqliteSettings, Stores, TaskChange, TaskObserver,
 };
@@ -41,6 +41,7 @@ pub struct Wired {
     pub signals: Signals,
     pub dispatcher: Arc<Dispatcher>,
     pub blobs: Blobs,
+    pub cache: Cache,
 }
 
 /// Carries committed changes to whoever watches, as every service does it.
@@ -90,7 +91,8 @@ impl TestApp {
         let dispatcher = Arc::new(Dispatcher::new(stores.tasks.clone(), Queues::in_memory(), clock.clone(), limits));
         let _ = announce.1.set(dispatcher.clone());
         let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
-        let wired = Wired { stores, signals, dispatcher, blobs };
+        let cache = Cache::in_process(clock.clone());
+        let wired = Wired { stores, signals, dispatcher, blobs, cache };
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
         change(&mut settings);
         let (ml, stop) = (RecordingMl::new(wired.blobs.clone()), CancellationToken::new());
@@ -100,9 +102,14 @@ impl TestApp {
         app
     }
 
-    /// Another API process beside this one: the same database and signals, and caches of its own.
+    /// Another API process beside this one: the same database, signals and shared cache.
     pub fn beside(&self) -> Router {
-        self.wired.router(&self.ml, &self.clock, &self.stop, ApiSettings::default())
+        self.beside_with(ApiSettings::default())
+    }
+
+    /// The same with settings of its own.
+    pub fn beside_with(&self, settings: ApiSettings) -> Router {
+        self.wired.router(&self.ml, &self.clock, &self.stop, settings)
     }
 
     async fn create_operator_key(&self) {
@@ -174,6 +181,8 @@ impl Wired {
             signals: self.signals.clone(),
             blobs: self.blobs.clone(),
             inference: ml.clone(),
+            cache: self.cache.clone(),
+            counters: self.cache.clone(),
             reconcile: Arc::new(CountedReconcile),
             clock: clock.clone(),
             stop: stop.clone(),

@@ -10,8 +10,8 @@ use ortolan_domain::media::{MediaFacts, MediaKind};
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
-    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
-    ModelStats, ProbeMedia,
+    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
+    ModelSignature, ModelStats, Output, OutputValue, ProbeMedia, TensorKind, TensorSpec,
 };
 
 /// Bytes of a picture.
@@ -25,7 +25,12 @@ pub const UNKNOWN: &[u8] = b"#!/bin/sh";
 /// Bytes of a model.
 pub const MODEL: &[u8] = b"model: y = x + 1";
 
-/// The double.
+/// A first value that makes the model crash.
+pub const CRASHING: f32 = 666.0;
+/// A first value that makes the model take an hour.
+pub const SLOW: f32 = 777.0;
+
+/// The double. Every model of it is y = x over rows of four numbers.
 pub struct RecordingMl {
     blobs: Blobs,
     asked: Mutex<Vec<String>>,
@@ -88,12 +93,30 @@ impl Inference for RecordingMl {
 
     async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
         self.note(format!("infer {}", request.model));
-        Err(MlError::new(ErrorCode::ModelNotFound, "no model is loaded here"))
+        let input = request.inputs.first().cloned().ok_or_else(|| MlError::new(ErrorCode::Invalid, "no input"))?;
+        let first = input.data.first_chunk::<4>().map_or(0.0, |bytes| f32::from_le_bytes(*bytes));
+        if first == CRASHING {
+            return Err(MlError::new(ErrorCode::Crashed, "the model's process crashed"));
+        }
+        if first == SLOW {
+            tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+        }
+        tokio::task::yield_now().await;
+        let value = OutputValue::Tensor { datatype: input.datatype, shape: input.shape, data: input.data };
+        let outputs = vec![Output { name: "y".to_owned(), value }];
+        let timings = ortolan_domain::job::Timings { inference_ms: 1.5, ..Default::default() };
+        Ok(InferAnswer { outputs, model_sha256: "ab".to_owned(), timings, batch_size: 1 })
     }
 
     async fn describe_model(&self, model: ModelRef, _sha256: Option<String>) -> Result<ModelSignature, MlError> {
         self.note(format!("describe {model}"));
-        Err(MlError::new(ErrorCode::ModelNotFound, "no model is loaded here"))
+        let port = |name: &str| TensorSpec {
+            name: name.to_owned(),
+            datatype: "FP32".to_owned(),
+            shape: vec![-1, 4],
+            kind: TensorKind::Tensor,
+        };
+        Ok(ModelSignature { inputs: vec![port("x")], outputs: vec![port("y")], sha256: "ab".to_owned() })
     }
 
     async fn load_model(&self, model: ModelRef, _sha256: Option<String>) -> Result<(), MlError> {
@@ -133,7 +156,19 @@ impl Inference for RecordingMl {
     }
 
     async fn health(&self) -> Result<MlHealth, MlError> {
-        Err(MlError::new(ErrorCode::Unavailable, "not asked by the API"))
+        Ok(MlHealth {
+            status: MlHealthStatus::Healthy,
+            models_loaded: Vec::new(),
+            models_failed: Default::default(),
+            gpu_available: false,
+            gpu_device_name: None,
+            gpu_memory_total_mb: None,
+            gpu_memory_used_mb: None,
+            runners_resident_bytes: 0,
+            devices: Vec::new(),
+            isolation: "tenant".to_owned(),
+            runtime_version: String::new(),
+        })
     }
 }
 

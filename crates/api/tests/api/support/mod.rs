@@ -3,10 +3,11 @@
 mod app;
 mod client;
 mod ml;
+mod models;
 
 pub use app::TestApp;
 pub use client::{Answer, Client, form};
-pub use ml::{AUDIO, BROKEN, MODEL, PICTURE, UNKNOWN};
+pub use ml::{AUDIO, BROKEN, CRASHING, MODEL, PICTURE, SLOW, UNKNOWN};
 
 /// A media object and a model in its slot: what a detection needs.
 pub async fn ready_for_detection(client: &Client) -> String {

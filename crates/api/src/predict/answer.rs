@@ -1,0 +1,91 @@
+//! What a model gave, shared by everybody who asked the same, and as plain JSON.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ortolan_domain::hash::hex;
+use ortolan_domain::tensor::Tensor;
+use ortolan_ml_client::{InferAnswer, Output, OutputValue, frame};
+use ortolan_oip::OipError;
+use ortolan_oip::render::{Unwritable, Values, nested};
+use sha2::{Digest, Sha256};
+
+use super::target::Target;
+
+/// An answer that may be shared.
+pub type SharedAnswer = Arc<InferAnswer>;
+
+/// What tells one question from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// SHA-256 of the inputs.
+    pub inputs_sha256: [u8; 32],
+    /// Its key in caches.
+    pub key: String,
+    /// What an answer in a cache must carry to be taken: SHA-256 of the model and the inputs.
+    stamp: [u8; 32],
+}
+
+impl Question {
+    /// Equal inputs for the same file make equal questions, in whatever order they came. `inputs` are sorted by name here.
+    pub fn new(target: &Target, inputs: &mut [Tensor], outputs: &[String]) -> Self {
+        inputs.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut hash = Sha256::new();
+        for input in &*inputs {
+            for text in
+                [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()]
+            {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+            hash.update((input.data.len() as u64).to_le_bytes());
+            hash.update(&input.data);
+        }
+        let inputs_sha256: [u8; 32] = hash.finalize().into();
+        let context = format!("{}\n{}\n{outputs:?}\n", target.model.tenant, target.signature.sha256);
+        let whole = [context.as_bytes(), &inputs_sha256].concat();
+        let key = format!("prediction:{}:{}", target.cache_id(), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
+        Self { inputs_sha256, key, stamp: Sha256::digest(&whole).into() }
+    }
+}
+
+/// The bytes of an answer in a cache: the stamp of its question, then the answer as it travels between services.
+pub async fn to_cache(question: &Question, answer: &InferAnswer, most_bytes: usize) -> Option<Bytes> {
+    let packed = frame::pack_answer(answer.clone()).ok()?;
+    let packed = axum::body::to_bytes(axum::body::Body::new(packed), most_bytes).await.ok()?;
+    Some([&question.stamp[..], &packed].concat().into())
+}
+
+/// Reads an answer out of a cache; `None` for one of another question, or one that cannot be read.
+pub fn from_cache(question: &Question, bytes: &Bytes) -> Option<InferAnswer> {
+    let (stamp, _) = bytes.split_first_chunk::<32>()?;
+    if *stamp != question.stamp {
+        return None;
+    }
+    frame::unpack_answer(&bytes.slice(question.stamp.len()..)).ok()
+}
+
+/// The outputs as one JSON object: tensors as nested lists, values that JSON has no word for as texts.
+pub fn to_json(answer: &InferAnswer) -> Result<String, OipError> {
+    let mut json = vec![b'{'];
+    for (index, Output { name, value }) in answer.outputs.iter().enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        put(name, &mut json)?;
+        json.push(b':');
+        match value {
+            OutputValue::Json(value) => put(value, &mut json)?,
+            OutputValue::Tensor { datatype, shape, data } => {
+                nested(Values { datatype: *datatype, shape, data }, Unwritable::Replace, &mut json)?;
+            }
+        }
+    }
+    json.push(b'}');
+    String::from_utf8(json).map_err(|_| OipError::NeedsBinary("the outputs are no text".to_owned()))
+}
+
+fn put<T: serde::Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) -> Result<(), OipError> {
+    serde_json::to_writer(json, value)
+        .map_err(|_| OipError::NeedsBinary("an output cannot be written as JSON".to_owned()))
+}

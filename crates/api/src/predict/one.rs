@@ -1,0 +1,150 @@
+//! `POST /models/{id}/predict`.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode};
+use ortolan_domain::{ModelId, PredictionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::inputs::{InputData, read_inputs};
+use super::record::Exchange;
+use super::{Asked, CacheUse, Wanted, deadline};
+use crate::auth::{Access, WriteAccess};
+use crate::error::ApiError;
+use crate::extract::{ClientIp, IdPath, JsonBody};
+use crate::middleware::RequestId;
+use crate::openapi::refusals;
+use crate::rates::Counted;
+use crate::state::ApiState;
+
+refusals!(
+    PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, Quarantined, RunFailed, OutOfMemory,
+    Crashed, DeadlineExceeded
+);
+
+/// Where an answer came from.
+pub(super) const X_CACHE: &str = "x-cache";
+
+/// Values for a model's inputs.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PredictWish)]
+pub struct PredictWish {
+    /// The inputs by name, as nested lists; those that the model does not know are ignored.
+    #[schema(value_type = Object)]
+    pub(super) input_data: InputData,
+    /// The client's own name for the request; kept with the record.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    pub(super) request_id: Option<String>,
+    /// Runs the model even if the answer is known; it is kept all the same.
+    #[serde(default)]
+    pub(super) skip_cache: bool,
+    /// Gives up after so many milliseconds, if that is earlier than the installation's own limit.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub(super) timeout_ms: Option<u64>,
+}
+
+/// What a model answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PredictAnswer)]
+pub struct PredictAnswer {
+    /// The record's id.
+    #[schema(value_type = String, format = Uuid)]
+    id: PredictionId,
+    /// The version that answered.
+    #[schema(value_type = String, format = Uuid)]
+    model_id: ModelId,
+    /// The client's own name for the request.
+    request_id: Option<String>,
+    /// The inputs as they were sent.
+    #[schema(value_type = Object)]
+    input_data: InputData,
+    /// The outputs by name: tensors as nested lists, maps as objects; `"NaN"`, `"Infinity"` and `"-Infinity"` for what JSON has no number for.
+    #[schema(value_type = Object)]
+    output_data: Box<RawValue>,
+    /// How long the model took, when it was run for this answer.
+    inference_time_ms: f64,
+    /// True when the answer was known already.
+    cached: bool,
+    /// When it was answered.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl PredictWish {
+    pub(super) fn check(&self) -> Result<(), ApiError> {
+        const MOST: usize = 255;
+        if self.timeout_ms == Some(0) {
+            return Err(ApiError::field("timeout_ms", "must be at least 1, was 0"));
+        }
+        if self.request_id.as_ref().is_some_and(|id| id.chars().count() > MOST) {
+            return Err(ApiError::field("request_id", format!("may have at most {MOST} characters")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn cache_use(&self) -> CacheUse {
+        if self.skip_cache { CacheUse::Refresh } else { CacheUse::Full }
+    }
+}
+
+/// Asks a model
+///
+/// `X-Cache` says whether the answer was known (`HIT`) or the model was run (`MISS`). With `Prefer: respond-async` the answer is a job
+/// instead. Needs scope `write`.
+#[utoipa::path(
+    post, path = "/models/{model_id}/predict", tag = "predictions",
+    params(("model_id" = String, Path, format = Uuid)),
+    request_body = PredictWish,
+    responses(
+        (status = 201, description = "The model's answer.", body = PredictAnswer, headers(("X-Cache" = String, description = "`HIT` or `MISS`."))),
+        PredictRefusals,
+    ),
+)]
+pub async fn predict_one(
+    State(state): State<ApiState>,
+    Access { tenant, caller, .. }: WriteAccess,
+    Extension(request_id): Extension<RequestId>,
+    ClientIp(client_ip): ClientIp,
+    IdPath(id): IdPath<ModelId>,
+    JsonBody(wish): JsonBody<PredictWish>,
+) -> Result<Response, ApiError> {
+    state.admit(&caller, Counted::Prediction).await?;
+    wish.check()?;
+    let limit = deadline(state.settings(), wish.timeout_ms.map(|ms| ms as f64));
+    let target = limit.meet(state.predictions.targets.find(&state, &tenant, Wanted::Id(id))).await?;
+    let inputs = read_inputs(&target, &wish.input_data)?;
+    let asked = Asked {
+        tenant: tenant.id,
+        target: &target,
+        inputs,
+        outputs: Vec::new(),
+        cache: wish.cache_use(),
+        deadline: limit,
+        request_id: request_id.0,
+    };
+    let answered = state.predict(asked).await?;
+    let exchange = Exchange::new(&wish.input_data, answered)?;
+    let PredictWish { input_data, request_id, .. } = wish;
+    let record = exchange.record(&state, &tenant, id, request_id.clone(), client_ip);
+    let (cached, inference_time_ms) = (exchange.cached, exchange.inference_time_ms);
+    let body = PredictAnswer {
+        id: record.id,
+        model_id: id,
+        request_id,
+        input_data,
+        output_data: exchange.output_data,
+        inference_time_ms,
+        cached,
+        created_at: record.created_at,
+    };
+    state.predictions.recorder.record(record);
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    response.headers_mut().insert(X_CACHE, HeaderValue::from_static(if cached { "HIT" } else { "MISS" }));
+    Ok(response)
+}

@@ -1,0 +1,199 @@
+//! Which file answers: a version in the registry or a slot, with what it takes and gives.
+//!
+//! What was found is kept for a moment, so that a burst of predictions asks the database and the ML service once. Signals of
+//! changed models drop it at once, here and in other processes.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ortolan_domain::model::{Model, ModelRef, ModelStatus, RegistryName, VersionLabel};
+use ortolan_domain::{ErrorCode, ModelId, Slot, TenantId, TenantSlug, Timestamp};
+use ortolan_ml_client::ModelSignature;
+use ortolan_results::Signals;
+use ortolan_store::Tenant;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+use crate::error::ApiError;
+use crate::state::ApiState;
+
+/// How long a found model is used without looking again.
+const KEPT: Duration = Duration::from_secs(1);
+/// The most that are kept.
+const MOST: usize = 10_000;
+
+/// A model that can answer.
+#[derive(Debug)]
+pub struct Target {
+    /// How the ML service knows it.
+    pub model: ModelRef,
+    /// The version in the registry; a slot has none.
+    pub version_id: Option<ModelId>,
+    /// Its name for clients.
+    pub name: String,
+    /// Its version for clients.
+    pub version: String,
+    /// SHA-256 of the file as the registry has it.
+    pub sha256: Option<String>,
+    /// What it takes and gives.
+    pub signature: ModelSignature,
+}
+
+impl Target {
+    /// The model's id in keys of caches.
+    pub fn cache_id(&self) -> String {
+        match self.version_id {
+            Some(id) => id.to_string(),
+            None => format!("{}/{}", self.model.tenant, self.name),
+        }
+    }
+}
+
+/// What a client calls a model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wanted {
+    /// A version by its id.
+    Id(ModelId),
+    /// A name, and a version of it if not the latest.
+    Named(String, Option<String>),
+}
+
+/// Models that were found a moment ago.
+pub struct Targets {
+    known: Mutex<Known>,
+}
+
+struct Known {
+    targets: HashMap<(TenantId, Wanted), (Arc<Target>, Timestamp)>,
+    changes: Receiver<ModelRef>,
+}
+
+impl Targets {
+    pub(crate) fn new(signals: &Signals) -> Self {
+        Self { known: Mutex::new(Known { targets: HashMap::new(), changes: signals.model_changes() }) }
+    }
+
+    /// The model that a client wants: 404 when there is none, 400 when it is not ready.
+    pub(crate) async fn find(
+        &self,
+        state: &ApiState,
+        tenant: &Tenant,
+        wanted: Wanted,
+    ) -> Result<Arc<Target>, ApiError> {
+        let key = (tenant.id, wanted);
+        if let Some(target) = self.recall(&key, state.now()) {
+            return Ok(target);
+        }
+        let target = Arc::new(look_up(state, tenant, &key.1).await?);
+        self.keep(key, Arc::clone(&target), state.now().plus(KEPT));
+        Ok(target)
+    }
+
+    fn recall(&self, key: &(TenantId, Wanted), now: Timestamp) -> Option<Arc<Target>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.forget_changed();
+        known.targets.get(key).filter(|(_, until)| *until > now).map(|(target, _)| Arc::clone(target))
+    }
+
+    fn keep(&self, key: (TenantId, Wanted), target: Arc<Target>, until: Timestamp) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // What changed while it was looked up is dropped with it.
+        let changed = known.forget_changed();
+        if changed.is_none_or(|tenants| tenants.contains(&target.model.tenant)) {
+            return;
+        }
+        if known.targets.len() >= MOST {
+            known.targets.clear();
+        }
+        known.targets.insert(key, (target, until));
+    }
+}
+
+impl Known {
+    /// Forgets the models of tenants whose models changed, and names those; `None` when that can be anybody.
+    fn forget_changed(&mut self) -> Option<Vec<TenantSlug>> {
+        let mut changed = Vec::new();
+        loop {
+            match self.changes.try_recv() {
+                Ok(model) => changed.push(model.tenant),
+                Err(TryRecvError::Lagged(_)) => {
+                    self.targets.clear();
+                    return None;
+                }
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        if !changed.is_empty() {
+            self.targets.retain(|_, (target, _)| !changed.contains(&target.model.tenant));
+        }
+        Some(changed)
+    }
+}
+
+async fn look_up(state: &ApiState, tenant: &Tenant, wanted: &Wanted) -> Result<Target, ApiError> {
+    match wanted {
+        Wanted::Id(id) => {
+            let model = state.stores.models.model(tenant.id, *id).await?;
+            of_version(state, tenant, model.ok_or_else(|| ApiError::not_found("model"))?).await
+        }
+        Wanted::Named(name, version) => match find_version(state, tenant, name, version.as_deref()).await? {
+            Some(model) => of_version(state, tenant, model).await,
+            None => of_slot(state, tenant, name, version.as_deref()).await,
+        },
+    }
+}
+
+/// The registry's version of this name: the one that is named, else the latest ready one.
+async fn find_version(
+    state: &ApiState,
+    tenant: &Tenant,
+    name: &str,
+    version: Option<&str>,
+) -> Result<Option<Model>, ApiError> {
+    let Ok(name) = RegistryName::parse(name) else { return Ok(None) };
+    let models = &state.stores.models;
+    Ok(match version.map(VersionLabel::parse) {
+        None => models.latest_model(tenant.id, &name, true).await?,
+        Some(Ok(version)) => models.model_by_version(tenant.id, &name, &version).await?,
+        Some(Err(_)) => None,
+    })
+}
+
+async fn of_version(state: &ApiState, tenant: &Tenant, model: Model) -> Result<Target, ApiError> {
+    if model.effective_status(state.now()) != ModelStatus::Ready {
+        let detail = format!("the model is not ready: its status is '{}'", model.status);
+        return Err(ApiError::new(ErrorCode::MalformedRequest, detail));
+    }
+    let sha256 = model.file.map(|file| file.sha256);
+    let reference = ModelRef::new(tenant.name.clone(), model.id);
+    let signature = state.inference.describe_model(reference.clone(), sha256.clone()).await?;
+    let (name, version) = (model.name.to_string(), model.version.to_string());
+    Ok(Target { model: reference, version_id: Some(model.id), name, version, sha256, signature })
+}
+
+/// A slot; its versions are its generations, of which only the present one is served.
+async fn of_slot(state: &ApiState, tenant: &Tenant, name: &str, version: Option<&str>) -> Result<Target, ApiError> {
+    let unknown = || ApiError::not_found("model");
+    let slot = Slot::parse(name).map_err(|_| unknown())?;
+    let path = crate::slots::model_path(&tenant.name, slot)?;
+    if state.blobs.facts(&path).await?.is_none() {
+        return Err(unknown());
+    }
+    let records = state.stores.slots.slots(tenant.id).await?;
+    let generation =
+        records.iter().find(|record| record.slot == slot).map_or(1, |record| record.generation).to_string();
+    if version.is_some_and(|version| version != generation) {
+        return Err(unknown());
+    }
+    let reference = ModelRef::new(tenant.name.clone(), slot);
+    let signature = state.inference.describe_model(reference.clone(), None).await?;
+    Ok(Target {
+        model: reference,
+        version_id: None,
+        name: name.to_owned(),
+        version: generation,
+        sha256: None,
+        signature,
+    })
+}
