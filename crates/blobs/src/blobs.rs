@@ -162,7 +162,12 @@ impl Blobs {
 
     /// Deletes objects, some at a time; tells how many were deleted, and whether one failed.
     pub async fn delete_all(&self, paths: &[ObjectPath]) -> (u64, Result<(), BlobError>) {
-        let deletions = stream::iter(paths).map(|path| self.delete(path)).buffer_unordered(DELETIONS_AT_ONCE);
+        // Owned, because futures that borrow from an iterator's items cannot be sent between threads.
+        let delete = |path: ObjectPath| {
+            let blobs = self.clone();
+            async move { blobs.delete(&path).await }
+        };
+        let deletions = stream::iter(paths.to_vec()).map(delete).buffer_unordered(DELETIONS_AT_ONCE);
         let count = |(count, outcome): (u64, Result<(), BlobError>), deleted| async move {
             match deleted {
                 Ok(_) => (count + 1, outcome),
