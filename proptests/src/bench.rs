@@ -211,6 +211,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
             most_jobs: 64,
             max_media_bytes: 1 << 20,
             max_model_bytes: 64 << 20,
+            revalidate_models: None,
             drain: Duration::from_secs(30),
             question_timeout: Duration::from_secs(30),
             isolation: "shared".to_owned(),

@@ -74,6 +74,7 @@ impl World {
             predictions: self.house.stores.predictions.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
+            orphans: None,
             clock: self.clock.clone(),
             settings: ReconcilerSettings {
                 interval: Duration::from_secs(300),

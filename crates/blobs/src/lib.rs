@@ -1,4 +1,4 @@
-//! Bytes of media and models, by path, over `object_store`.
+//! Bytes of media and models, by path, over `object_store`: in a local folder, in S3, or in Google Cloud Storage.
 //!
 //! Flow: the API streams an upload in, which is counted, limited and hashed on the way; the ML service reads objects by
 //! the paths that jobs name.
@@ -7,11 +7,17 @@
 //! or not at all; what goes wrong while it is put leaves nothing behind and leaves the previous object alone.
 
 mod blobs;
+mod bucket;
 mod error;
 mod path;
+mod probe;
 mod upload;
+mod url;
 
 pub use blobs::{Blobs, ObjectFacts};
+pub use bucket::{GcsCredentials, GcsSettings, Patience, S3Key, S3Settings};
 pub use error::BlobError;
 pub use path::{ObjectPath, ObjectPathError};
+pub use probe::ProbeError;
 pub use upload::Stored;
+pub use url::{ObjectUrl, ObjectUrlError};

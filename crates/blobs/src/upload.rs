@@ -37,22 +37,62 @@ where
         Measured { stream: std::pin::pin!(stream.fuse()), digest: Sha256::new(), size_bytes: 0, max_bytes };
     let first = source.next_part().await?;
     if first.len() < PART_BYTES {
-        store.put(path.as_store(), first.into()).await.map_err(BlobError::store("put", path))?;
+        store.put(path.as_store(), first.into()).await.map_err(BlobError::put(path))?;
         return Ok(source.stored());
     }
-    let mut upload = store.put_multipart(path.as_store()).await.map_err(BlobError::store("put", path))?;
-    match send_parts(upload.as_mut(), path, first, &mut source).await {
+    let upload = store.put_multipart(path.as_store()).await.map_err(BlobError::put(path))?;
+    let mut upload = Unfinished(Some(upload));
+    match send_parts(&mut upload, path, first, &mut source).await {
         Ok(()) => Ok(source.stored()),
         Err(error) => {
-            // Best effort: a store keeps an upload that was never completed away from sight.
-            let _ = upload.abort().await;
+            upload.abort().await;
             Err(error)
         }
     }
 }
 
+/// An upload in parts that is given up unless it is completed: also when its caller goes away in the middle. A store keeps
+/// the parts of an unfinished upload away from sight, and charges for them.
+struct Unfinished(Option<Box<dyn MultipartUpload>>);
+
+impl Unfinished {
+    async fn put_part(&mut self, part: Bytes) -> object_store::Result<()> {
+        match &mut self.0 {
+            Some(upload) => upload.put_part(part.into()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn complete(&mut self) -> object_store::Result<()> {
+        let Some(upload) = &mut self.0 else { return Ok(()) };
+        upload.complete().await?;
+        self.0 = None;
+        Ok(())
+    }
+
+    async fn abort(&mut self) {
+        if let Some(upload) = self.0.take() {
+            give_up(upload).await;
+        }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let (Some(upload), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(give_up(upload));
+        }
+    }
+}
+
+async fn give_up(mut upload: Box<dyn MultipartUpload>) {
+    if let Err(error) = upload.abort().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "parts of an unfinished upload stay in the store");
+    }
+}
+
 async fn send_parts<S, E>(
-    upload: &mut dyn MultipartUpload,
+    upload: &mut Unfinished,
     path: &ObjectPath,
     first: Bytes,
     source: &mut Measured<S>,
@@ -63,11 +103,10 @@ where
 {
     let mut part = first;
     while !part.is_empty() {
-        upload.put_part(part.into()).await.map_err(BlobError::store("put", path))?;
+        upload.put_part(part).await.map_err(BlobError::put(path))?;
         part = source.next_part().await?;
     }
-    upload.complete().await.map_err(BlobError::store("put", path))?;
-    Ok(())
+    upload.complete().await.map_err(BlobError::put(path))
 }
 
 /// A stream that is counted and hashed on the way.

@@ -1,16 +1,18 @@
 //! Which file is behind each model: fetched once from its path, kept as a private local copy for the life of
-//! the process or until it is forgotten.
+//! the process or until it is forgotten. On request a copy is compared with its object from time to time.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use ortolan_blobs::{BlobError, Blobs, ObjectPath};
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::{TenantSlug, hash};
+use ortolan_domain::{Clock, TenantSlug, Timestamp, hash};
 use ortolan_runner::{ModelSource, SourceError};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -19,8 +21,18 @@ use tokio::sync::OnceCell;
 pub(crate) struct ModelCatalog {
     blobs: Blobs,
     folder: TempDir,
-    max_bytes: u64,
+    clock: Arc<dyn Clock>,
+    limits: CatalogLimits,
     entries: Mutex<HashMap<ModelRef, Arc<OnceCell<Arc<LocalModel>>>>>,
+}
+
+/// What an operator has set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CatalogLimits {
+    /// The largest file.
+    pub(crate) max_bytes: u64,
+    /// How long a copy is taken to be what the object is; for good when `None`.
+    pub(crate) revalidate: Option<Duration>,
 }
 
 /// Why a model cannot be had.
@@ -42,17 +54,29 @@ pub(crate) struct LocalModel {
     sha256: String,
     size_bytes: u64,
     file: Arc<File>,
+    etag: Option<String>,
+    /// When the object was last looked at, in microseconds.
+    looked_at: AtomicI64,
 }
 
 impl ModelCatalog {
     /// An empty catalog with a private folder of its own.
-    pub(crate) fn new(blobs: Blobs, max_bytes: u64) -> std::io::Result<Self> {
+    pub(crate) fn new(blobs: Blobs, clock: Arc<dyn Clock>, limits: CatalogLimits) -> std::io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("mlworker_models_").tempdir()?;
-        Ok(Self { blobs, folder, max_bytes, entries: Mutex::default() })
+        Ok(Self { blobs, folder, clock, limits, entries: Mutex::default() })
     }
 
     /// The model; fetched by the first of any number of callers, who never wait for another model.
     pub(crate) async fn resolve(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
+        let copy = self.kept_or_fetched(model).await?;
+        if self.is_still_right(model, &copy).await {
+            return Ok(copy);
+        }
+        self.forget_copy(model, &copy);
+        self.kept_or_fetched(model).await
+    }
+
+    async fn kept_or_fetched(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
         let cell = Arc::clone(self.entries().entry(model.clone()).or_default());
         match cell.get_or_try_init(|| self.fetch(model)).await {
             Ok(copy) => Ok(Arc::clone(copy)),
@@ -60,6 +84,24 @@ impl ModelCatalog {
                 // Nothing is remembered of a failure: the next call looks again.
                 self.entries().retain(|key, kept| key != model || kept.initialized() || !Arc::ptr_eq(kept, &cell));
                 Err(error)
+            }
+        }
+    }
+
+    /// False when the object is another one now, or none. Only one caller looks, once in a while; the others go on with the
+    /// copy, and so do all while the store does not answer.
+    async fn is_still_right(&self, model: &ModelRef, copy: &LocalModel) -> bool {
+        let Some(period) = self.limits.revalidate else { return true };
+        if !copy.is_looked_at_by_us(self.clock.now(), period) {
+            return true;
+        }
+        let Ok(path) = ObjectPath::parse(&model.object_path()) else { return false };
+        match self.blobs.facts(&path).await {
+            Ok(facts) => facts.is_some_and(|facts| facts.etag == copy.etag),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(tenant = %model.tenant, model_type = %model.name, error, "a model could not be compared with its object");
+                true
             }
         }
     }
@@ -82,14 +124,18 @@ impl ModelCatalog {
 
     async fn fetch(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
         let path = ObjectPath::parse(&model.object_path()).map_err(|_| CatalogError::Missing)?;
-        let bytes = self.blobs.get_limited(&path, self.max_bytes).await.map_err(|error| match error {
+        let looked_at = self.clock.now();
+        let found = self.blobs.get_with_facts(&path, self.limits.max_bytes).await;
+        let (facts, bytes) = found.map_err(|error| match error {
             BlobError::NotFound(_) => CatalogError::Missing,
             other => CatalogError::Store(other),
         })?;
         let target = self.folder.path().join(format!("{}_{}.onnx", model.tenant, model.name));
         let written = tokio::task::spawn_blocking(move || LocalModel::write(&bytes, &target));
         let copy = written.await.map_err(|error| CatalogError::Local(std::io::Error::other(error)))?;
-        let copy = copy.map_err(CatalogError::Local)?;
+        let (sha256, file) = copy.map_err(CatalogError::Local)?;
+        let looked_at = AtomicI64::new(looked_at.as_micros());
+        let copy = LocalModel { sha256, size_bytes: facts.size_bytes, file, etag: facts.etag, looked_at };
         tracing::info!(tenant = %model.tenant, model_type = %model.name, sha256 = copy.sha256, size_bytes = copy.size_bytes, "model fetched");
         Ok(Arc::new(copy))
     }
@@ -100,12 +146,19 @@ impl ModelCatalog {
 }
 
 impl LocalModel {
-    fn write(bytes: &[u8], target: &std::path::Path) -> std::io::Result<Self> {
+    /// Takes the next look at the object upon itself, when one is due.
+    fn is_looked_at_by_us(&self, now: Timestamp, period: Duration) -> bool {
+        let last = self.looked_at.load(Ordering::Relaxed);
+        now.since(Timestamp::from_micros(last)) >= period
+            && self.looked_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn write(bytes: &[u8], target: &std::path::Path) -> std::io::Result<(String, Arc<File>)> {
         let folder = target.parent().unwrap_or(target);
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;
         let file = file.persist(target).map_err(|error| error.error)?;
-        Ok(Self { sha256: hash::sha256_hex(bytes), size_bytes: bytes.len() as u64, file: Arc::new(file) })
+        Ok((hash::sha256_hex(bytes), Arc::new(file)))
     }
 
     fn read(file: &File, size_bytes: u64) -> std::io::Result<Bytes> {
@@ -130,3 +183,6 @@ impl ModelSource for LocalModel {
         Ok(tokio::task::spawn_blocking(move || Self::read(&file, size_bytes)).await??)
     }
 }
+
+#[cfg(test)]
+mod tests;

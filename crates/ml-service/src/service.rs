@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::{BatchPolicy, Lines};
-use crate::catalog::ModelCatalog;
+use crate::catalog::{CatalogLimits, ModelCatalog};
 use crate::gate::FairGate;
 use crate::stats::Stats;
 
@@ -36,6 +36,8 @@ pub struct MlServiceSettings {
     pub max_media_bytes: u64,
     /// Most bytes of a model file.
     pub max_model_bytes: u64,
+    /// How long a model's copy is taken to be what its object is; for good when `None`.
+    pub revalidate_models: Option<Duration>,
     /// How long a stopping service waits for the jobs under way before it cancels them.
     pub drain: Duration,
     /// Deadline of a short question.
@@ -90,7 +92,8 @@ impl MlService {
     /// Puts the service together; nothing is loaded yet.
     pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
         let MlServiceParts { pool, blobs, results, signals, clock, settings } = parts;
-        let catalog = ModelCatalog::new(blobs.clone(), settings.max_model_bytes)?;
+        let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
+        let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());

@@ -8,9 +8,11 @@
 //! that takes long is only reported; one step's failure does not stop the others.
 
 mod leadership;
+mod orphans;
 mod passes;
 mod report;
 mod steps;
 
+pub use orphans::{OrphanError, OrphanSweep};
 pub use passes::{Reconciler, ReconcilerParts, ReconcilerSettings};
 pub use report::ReconcileReport;

@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::leadership::Leadership;
+use crate::orphans::OrphanSweep;
 use crate::report::ReconcileReport;
 
 /// What an operator can set.
@@ -52,6 +53,8 @@ pub struct ReconcilerParts {
     pub results: ResultStore,
     /// Moves pending rows into the queues.
     pub dispatcher: Arc<Dispatcher>,
+    /// Looks for objects that belong to nothing, where there is an object store.
+    pub orphans: Option<OrphanSweep>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What an operator has set.
@@ -127,6 +130,7 @@ impl Reconciler {
         self.drop_orphaned_results(&mut report).await;
         self.clean_broker(&mut report).await;
         self.strike_silent_processes(&mut report).await;
+        self.sweep_orphans(&mut report).await;
         metrics::reconciled(report.errors.is_empty(), began.elapsed());
         metrics::long_running_tasks(report.long_running_alerted);
         report

@@ -27,6 +27,8 @@ pub struct ReconcileReport {
     pub results_removed: u64,
     /// What was removed from the broker.
     pub broker_entries_removed: u64,
+    /// Objects that belonged to nothing and were deleted.
+    pub orphan_blobs_removed: u64,
     /// Steps that failed, in our words.
     pub errors: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl ReconcileReport {
             self.idempotency_keys_forgotten,
             self.results_removed,
             self.broker_entries_removed,
+            self.orphan_blobs_removed,
         ];
         repairs.iter().all(|&count| count == 0) && self.errors.is_empty()
     }

@@ -226,7 +226,7 @@ fn repaired(kind: &'static str, count: u64) -> u64 {
 }
 
 /// Notes a failed step; what exactly failed is for the log.
-fn failed(report: &mut ReconcileReport, step: &str, error: &(dyn std::error::Error + 'static)) {
+pub(crate) fn failed(report: &mut ReconcileReport, step: &str, error: &(dyn std::error::Error + 'static)) {
     tracing::error!(step, error, "a step of the reconciler failed");
     report.errors.push(format!("{step}: could not be reconciled"));
 }

@@ -157,6 +157,41 @@ fn a_bucket_means_its_cloud_unless_something_else_says_the_kind() {
 }
 
 #[test]
+fn a_bucket_of_s3_is_set_by_the_names_that_its_tools_know() {
+    let config = from_environment(&[
+        ("S3_BUCKET", "b"),
+        ("AWS_DEFAULT_REGION", "us-west-1"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ENDPOINT_URL", "http://minio:9000"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+        ("AWS_SESSION_TOKEN", "t0ken"),
+        ("ORTOLAN_STORAGE__S3_PATH_STYLE", "true"),
+    ]);
+    let storage = &config.storage;
+    assert_eq!((storage.kind, storage.bucket.as_deref()), (StorageKind::S3, Some("b")));
+    assert_eq!((storage.s3_region.as_str(), storage.s3_path_style), ("eu-central-1", true));
+    assert_eq!(storage.s3_endpoint.as_ref().unwrap().expose(), "http://minio:9000");
+    assert_eq!(storage.s3_secret_access_key.as_ref().unwrap().expose(), "s3cret");
+    let shown = format!("{} {config:?}", config.effective_toml());
+    assert!(!shown.contains("s3cret") && !shown.contains("t0ken"), "{shown}");
+}
+
+#[test]
+fn settings_of_a_bucket_that_do_not_fit_are_refused() {
+    for (name, value, part) in [
+        ("GCS_BUCKET", "gs://b", "bare name"),
+        ("S3_BUCKET", "b/models", "bare name"),
+        ("AWS_ACCESS_KEY_ID", "id", "storage.s3_secret_access_key"),
+        ("AWS_ENDPOINT_URL", "minio:9000", "http://"),
+        ("ORTOLAN_STORAGE__GCS_BASE_URL", "gs://b", "http://"),
+    ] {
+        let message = refusal(bare().with_environment([(name, value)]));
+        assert!(message.contains(name) && message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn names_that_mean_nothing_here_have_no_effect() {
     let junk = ["MODEL_PATH", "DETECTION_MODEL", "SEGMENTATION_MODEL"].map(|name| (name, "\u{0}junk/../.."));
     assert_eq!(from_environment(&junk).effective_toml(), from_environment(&[]).effective_toml());

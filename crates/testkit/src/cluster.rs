@@ -76,6 +76,11 @@ impl Cluster {
         self.env.insert(name.to_owned(), value.to_owned());
     }
 
+    /// The data folder of its processes.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Starts one more process of a service; gives its number for [`Cluster::kill`] and [`Cluster::pid`].
     pub fn start(&mut self, service: &str, without: &[&str]) -> Result<usize> {
         self.start_with(service, without, &[])

@@ -5,6 +5,7 @@
 //!
 //! Invariant: nothing here knows the product's insides; what it relies on is the published contract.
 
+mod bucket;
 mod cluster;
 mod database;
 pub mod fixtures;
@@ -13,6 +14,7 @@ mod server;
 mod stores;
 mod tenant;
 
+pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
 pub use database::{OwnDatabase, query};
 pub use operator::Operator;

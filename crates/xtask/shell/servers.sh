@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# A throw-away PostgreSQL and Redis (or Valkey) for the tests, in a temporary folder, on free ports of 127.0.0.1.
-# The kernel kills them when ./dev dies, however it dies; a normal end also removes the folder.
-# Sourced by ./dev, which provides `say`, `die` and `debian_packages`.
+# A throw-away PostgreSQL, Redis (or Valkey), S3 and Google Cloud Storage for the tests, in a temporary folder, on free ports of
+# 127.0.0.1. The kernel kills them when ./dev dies, however it dies; a normal end also removes the folder.
+# Sourced by ./dev, which provides `root`, `say`, `die`, `debian_packages` and `need_python_packages`.
 
 need_test_servers() {
   local missing=()
@@ -9,12 +9,14 @@ need_test_servers() {
   [[ -n $(redis_binary) ]] || missing+=(redis-server)
   command -v openssl >/dev/null || missing+=(openssl)
   ((${#missing[@]} == 0)) || debian_packages "${missing[@]}"
+  need_python_packages moto "$root/crates/testkit/emulators/requirements.txt"
+  moto=$packages
 }
 
 postgres_folder() { find /usr/lib/postgresql -path '*/bin/initdb' -printf '%h\n' 2>/dev/null | sort -V | tail -n 1; }
 redis_binary() { command -v redis-server || command -v valkey-server || true; }
 
-# Exports ORTOLAN_TEST_POSTGRES_URL and ORTOLAN_TEST_REDIS_URL.
+# Exports ORTOLAN_TEST_POSTGRES_URL, ORTOLAN_TEST_REDIS_URL, ORTOLAN_TEST_S3_URL and ORTOLAN_TEST_GCS_URL.
 start_test_servers() {
   trap stop_test_servers EXIT
   scratch=$(mktemp -d "${TMPDIR:-/tmp}/ortolan-test.XXXXXX")
@@ -27,12 +29,18 @@ start_test_servers() {
   start_server Redis redis_on
   export ORTOLAN_TEST_REDIS_URL=redis://127.0.0.1:$port/0
   redis_pid=$server_pid
+  start_server S3 objects_on s3
+  export ORTOLAN_TEST_S3_URL=http://127.0.0.1:$port
+  s3_pid=$server_pid
+  start_server GCS objects_on gcs
+  export ORTOLAN_TEST_GCS_URL=http://127.0.0.1:$port
+  gcs_pid=$server_pid
 }
 
 stop_test_servers() {
   trap - EXIT
   [[ -z ${postgres_pid:-} ]] || kill -QUIT "$postgres_pid" 2>/dev/null || true
-  [[ -z ${redis_pid:-} ]] || kill -KILL "$redis_pid" 2>/dev/null || true
+  for pid in ${redis_pid:-} ${s3_pid:-} ${gcs_pid:-}; do kill -KILL "$pid" 2>/dev/null || true; done
   wait 2>/dev/null || true
   rm -rf "${scratch:-}"
 }
@@ -44,13 +52,14 @@ make_cluster() {
   die "initdb failed" "if the user postgres may not enter ${TMPDIR:-/tmp}, set TMPDIR to a folder that it may"
 }
 
-# start_server NAME COMMAND: runs `COMMAND PORT` in the background until it accepts connections; another process may be quicker to take
-# the port, hence three tries. Leaves `port` and `server_pid`.
+# start_server NAME COMMAND...: runs `COMMAND... PORT` in the background until it accepts connections; another process may be quicker to
+# take the port, hence three tries. Leaves `port` and `server_pid`.
 start_server() {
-  local name=$1 command=$2
+  local name=$1
+  shift
   for _ in 1 2 3; do
     port=$(free_port)
-    (cd "$scratch" && "$command" "$port") >"$scratch/$name.log" 2>&1 </dev/null &
+    (cd "$scratch" && "$@" "$port") >"$scratch/$name.log" 2>&1 </dev/null &
     server_pid=$!
     if accepts_connections "$server_pid" "$port"; then return; fi
     kill -KILL "$server_pid" 2>/dev/null || true
@@ -69,6 +78,11 @@ postgres_on() {
 redis_on() {
   unprivileged KILL "$(redis_binary)" --bind 127.0.0.1 --port "$1" --dir "$scratch/redis" --save '' --appendonly yes \
     --appendfsync everysec --maxmemory-policy noeviction
+}
+
+# objects_on KIND PORT: an object store in memory.
+objects_on() {
+  PYTHONPATH=$moto PYTHONDONTWRITEBYTECODE=1 exec setpriv --pdeathsig KILL python3 "$root/crates/testkit/emulators/objects.py" "$1" "$2"
 }
 
 # unprivileged SIGNAL COMMAND...: becomes the command, as the user postgres when this is root (initdb refuses root), and gets the

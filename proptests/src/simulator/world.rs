@@ -92,6 +92,7 @@ impl World {
                 predictions: stores.predictions.clone(),
                 queues: each[which].clone(),
                 dispatcher: Arc::new(dispatcher),
+                orphans: None,
                 clock: reconciling,
                 settings: reconciler_settings(),
             })

@@ -14,10 +14,9 @@ pub async fn delete_objects(blobs: &Blobs, tenant: &TenantSlug) -> Result<(), Ap
         let folder = ObjectPath::parse(&folder).map_err(|error| ApiError::internal(&error))?;
         loop {
             let objects = blobs.list(&folder, BATCH).await?;
-            for (path, _) in &objects {
-                blobs.delete(path).await?;
-            }
-            if objects.len() < BATCH {
+            let paths: Vec<ObjectPath> = objects.into_iter().map(|(path, _)| path).collect();
+            blobs.delete_all(&paths).await.1?;
+            if paths.len() < BATCH {
                 break;
             }
         }

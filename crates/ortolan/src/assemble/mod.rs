@@ -12,3 +12,4 @@ pub mod production;
 mod reconcile;
 pub mod runtime;
 mod settings;
+pub mod storage;

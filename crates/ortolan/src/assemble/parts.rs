@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ortolan_api::{ApiParts, ApiState};
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
@@ -11,10 +11,10 @@ use ortolan_domain::{Clock, SystemClock};
 use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
-use ortolan_reconciler::{Reconciler, ReconcilerParts};
+use ortolan_reconciler::{OrphanSweep, Reconciler, ReconcilerParts};
 use ortolan_results::{Cache, Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
-use ortolan_service::config::{Config, ModelInit, StorageKind};
+use ortolan_service::config::{Config, ModelInit};
 use ortolan_service::health::{self, HealthRegistry, Importance};
 use ortolan_service::serve::Router;
 use ortolan_service::telemetry::MetricsHandle;
@@ -24,6 +24,7 @@ use ortolan_worker::{Worker, WorkerParts};
 
 use super::observer::ChangeRelay;
 use super::reconcile::ByHand;
+use super::storage::blobs;
 use super::{health as checks, runtime, settings};
 
 /// Everything but the truth: what the ML service needs, too.
@@ -125,6 +126,7 @@ impl Truth {
             queues: ports.queues.clone(),
             results: ports.results.clone(),
             dispatcher: self.dispatcher.clone(),
+            orphans: Some(OrphanSweep::new(ports.blobs.clone(), &self.stores, config.reconcile.orphan_grace)),
             clock: ports.clock.clone(),
             settings: settings::reconciler(config),
         })
@@ -158,17 +160,6 @@ impl Truth {
             settings: settings::api(config)?,
         });
         Ok(ortolan_api::router(state, health::routes(registry, metrics)))
-    }
-}
-
-fn blobs(config: &Config) -> Result<Blobs> {
-    match config.storage.kind {
-        StorageKind::Local => Ok(Blobs::local(&config.storage_root())?),
-        StorageKind::S3 | StorageKind::Gcs => {
-            bail!(
-                "storage.kind: this release stores objects in a local or shared folder (\"local\"); buckets are not built in yet"
-            )
-        }
     }
 }
 

@@ -69,6 +69,7 @@ pub fn ml_service(config: &Config, runtime_library: &std::path::Path) -> MlServi
         most_jobs: config.ml.max_jobs,
         max_media_bytes: config.server.max_media_bytes,
         max_model_bytes: config.server.max_model_bytes,
+        revalidate_models: config.ml.model_revalidate,
         drain: config.server.drain_timeout,
         question_timeout: config.ml.inference_timeout,
         batching: BatchPolicy {

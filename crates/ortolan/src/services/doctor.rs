@@ -9,8 +9,9 @@ use ortolan_domain::SystemClock;
 use ortolan_runner::{RunnerPool, RunnerSettings};
 use ortolan_service::config::{Config, Database, Role};
 use ortolan_store::{PostgresSettings, SqliteSettings, Stores, TaskChange, TaskObserver};
+use uuid::Uuid;
 
-use crate::assemble::runtime;
+use crate::assemble::{runtime, storage};
 
 /// Hears nothing: whoever looks does not change anything.
 struct Deaf;
@@ -22,7 +23,7 @@ impl TaskObserver for Deaf {
 /// Looks and prints; fails when something does not work.
 pub async fn run(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, Role::Everything), args.config.as_deref())?;
-    let mut checks = vec![Check::ok("configuration", "is valid"), database(&config).await];
+    let mut checks = vec![Check::ok("configuration", "is valid"), database(&config).await, objects(&config).await];
     checks.extend(runners(&config).await);
     doctor::run(&config.data_dir, checks, global, terminal).await
 }
@@ -66,6 +67,28 @@ async fn database(config: &Config) -> Check {
         }
         Err(error) => Check::fail(NAME, format!("{error:#}"), ADVICE),
     }
+}
+
+/// Writes, reads and deletes an object of its own.
+async fn objects(config: &Config) -> Check {
+    const NAME: &str = "object store";
+    let place = storage::place(config);
+    let blobs = match storage::blobs(config) {
+        Ok(blobs) => blobs,
+        Err(error) => {
+            return Check::fail(NAME, format!("{place}: {}", chain(&error)), "correct the settings under [storage]");
+        }
+    };
+    match blobs.probe(&Uuid::now_v7().to_string()).await {
+        Ok(()) => Check::ok(NAME, format!("{place} takes, gives and deletes objects")),
+        Err(error) => Check::fail(NAME, format!("{place}: {}", chain(&error)), error.advice()),
+    }
+}
+
+/// An error with what caused it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Finds the runtime and starts a first runner, which also says whether the kernel can shut it in.

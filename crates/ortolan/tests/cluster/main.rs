@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod broker;
+mod buckets;
 mod connections;
 mod forged;
 mod processes;

@@ -19,7 +19,6 @@ const NOT_USED_YET: &[&str] = &[
     "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
-    "ml.model_revalidate_s",
     "redis.enabled",
     "redis.max_connections",
     "redis.timeout_ms",
@@ -171,17 +170,40 @@ impl Check<'_> {
         if self.0.storage.kind != StorageKind::Local && self.0.storage.bucket.is_none() {
             return Err(self.invalid("storage.kind", "it needs `storage.bucket`, which is not set".to_owned()));
         }
+        self.bucket()
+    }
+
+    fn bucket(&self) -> Result<(), ConfigError> {
+        let storage = &self.0.storage;
+        let name = storage.bucket.as_deref().unwrap_or("bucket");
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+            let reason = "expected the bare name of a bucket, without `gs://`, `s3://` or a path";
+            return Err(self.invalid("storage.bucket", reason.to_owned()));
+        }
+        if storage.s3_access_key_id.is_some() != storage.s3_secret_access_key.is_some() {
+            let reason = "`storage.s3_secret_access_key` belongs to it: set both, or neither to use the machine's role";
+            return Err(self.invalid("storage.s3_access_key_id", reason.to_owned()));
+        }
+        if storage.gcs_token.is_some() && storage.gcs_service_account_file.is_some() {
+            let reason = "`storage.gcs_service_account_file` is set, too: set one of them";
+            return Err(self.invalid("storage.gcs_token", reason.to_owned()));
+        }
         Ok(())
     }
 
     fn addresses(&self) -> Result<(), ConfigError> {
-        let Config { server, ml, callback, .. } = self.0;
+        let Config { server, ml, callback, storage, .. } = self.0;
         if let Some(other) = server.cors_origins.iter().find(|origin| !is_origin(origin)) {
             let reason =
                 format!("{other:?} is no origin: expected `https://host` or `http://host:port` without a path");
             return Err(self.invalid("server.cors_origins", reason));
         }
-        let urls = [("ml.service_url", Some(&ml.service_url)), ("callback.backend_url", callback.backend_url.as_ref())];
+        let urls = [
+            ("ml.service_url", Some(&ml.service_url)),
+            ("callback.backend_url", callback.backend_url.as_ref()),
+            ("storage.s3_endpoint", storage.s3_endpoint.as_ref()),
+            ("storage.gcs_base_url", storage.gcs_base_url.as_ref()),
+        ];
         for (path, url) in urls {
             if url.is_some_and(|url| !matches!(url.scheme().as_str(), "http" | "https")) {
                 return Err(self.invalid(path, "expected an `http://` or `https://` address".to_owned()));

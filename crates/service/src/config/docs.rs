@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::aliases::{ALIASES, Conversion};
 use super::environment::variable_name;
 use super::layers::DEFAULTS;
-use super::ranges;
+use super::{ranges, secret_files};
 
 const INTRODUCTION: &str = "\
 <!-- Made by `cargo run -p ortolan-service --example configuration-md > docs/configuration.md`; edit crates/service/src/config instead. -->
@@ -29,6 +29,15 @@ Deadlines lie within each other: a synchronous prediction (`ml.inference_timeout
 1,800 s). A request or a task may ask for less, never for more.
 ";
 
+const SECRET_FILES: &str = "
+## Secrets in files
+
+With `_FILE` behind its name, a variable of one of these settings names a file that holds the value, as Docker and Kubernetes mount
+secrets: `DATABASE_URL_FILE=/run/secrets/database_url`. An end of line at the end of the file does not count. Setting both the variable
+and its file is refused.
+
+";
+
 const PLAIN_NAMES: &str = "
 ## Plain names
 
@@ -49,6 +58,10 @@ pub fn configuration_markdown() -> String {
             section = Some(entry.section);
         }
         write_entry(&mut text, &entry);
+    }
+    text.push_str(SECRET_FILES);
+    for path in secret_files::SETTINGS {
+        let _ = writeln!(text, "- `{path}`");
     }
     text.push_str(PLAIN_NAMES);
     for alias in ALIASES {

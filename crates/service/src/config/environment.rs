@@ -8,6 +8,7 @@ use super::file::Flat;
 use super::layers::kind;
 use super::nearest::nearest;
 use super::origin::{Origin, Setting};
+use super::secret_files;
 
 const PREFIX: &str = "ORTOLAN_";
 
@@ -22,12 +23,17 @@ pub(crate) struct Assignment {
 pub(crate) fn of_process() -> Result<Vec<(String, String)>, ConfigError> {
     let text = |name: &std::ffi::OsString| name.to_str().map(str::to_owned);
     let named = std::env::vars_os().filter_map(|(name, value)| Some((text(&name)?, value)));
-    let ours = named.filter(|(name, _)| name.starts_with(PREFIX) || ALIASES.iter().any(|alias| alias.name == name));
-    ours.map(|(name, value)| match value.into_string() {
+    let is_ours = |name: &str| name.starts_with(PREFIX) || is_plain(name) || secret_files::variable_of(name).is_some();
+    let ours = named.filter(|(name, _)| is_ours(name));
+    let ours = ours.map(|(name, value)| match value.into_string() {
         Ok(value) => Ok((name, value)),
         Err(_) => Err(ConfigError::NotUnicode { name }),
-    })
-    .collect()
+    });
+    secret_files::read(ours.collect::<Result<_, _>>()?)
+}
+
+fn is_plain(name: &str) -> bool {
+    ALIASES.iter().any(|alias| alias.name == name)
 }
 
 /// What `variables` state, the weakest first. An empty variable counts as not set: compose files pass such ones on.
@@ -116,7 +122,7 @@ fn unknown_variable(name: &str, known: &Flat) -> ConfigError {
 /// container for a service whose name begins with ours, such as `ORTOLAN_API_SERVICE_HOST` or `ORTOLAN_PORT_80_TCP`.
 fn is_elsewhere(name: &str, text: &str) -> bool {
     let is_named = NOT_SETTINGS.contains(&name) || name.starts_with(OF_TESTS);
-    let is_known = is_named || ALIASES.iter().any(|alias| alias.name == name);
+    let is_known = is_named || is_plain(name);
     let is_service = name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT");
     let is_port = name.contains("_PORT") && ["tcp://", "udp://", "sctp://"].iter().any(|begin| text.starts_with(begin));
     let is_port_part = name.contains("_PORT_") && ["_PROTO", "_PORT", "_ADDR"].iter().any(|end| name.ends_with(end));

@@ -48,6 +48,25 @@ pub enum ConfigError {
         /// The variable.
         name: String,
     },
+    /// The file that a variable names cannot be read.
+    #[error("the file {path:?}, which the variable {variable} names, cannot be read")]
+    SecretFile {
+        /// The variable.
+        variable: String,
+        /// The file.
+        path: String,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A variable that names a file, and the one that holds the value itself.
+    #[error("{variable} and {file_variable} are both set; unset one of them")]
+    ValueAndFile {
+        /// The one with the value.
+        variable: String,
+        /// The one with the file's name.
+        file_variable: String,
+    },
     /// A value of another kind than the setting's.
     #[error("{setting} must be {expected}, was {found}")]
     WrongKind {

@@ -17,6 +17,7 @@ mod options;
 mod origin;
 mod ranges;
 mod secret;
+mod secret_files;
 mod section;
 mod value;
 

@@ -33,7 +33,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
     ("axum*", &["api", "ml-service", "service"]),
-    ("reqwest", &["ml-client", "ortolan", "testkit"]),
+    ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
     ("landlock", &["runner"]),
 ];

@@ -14,4 +14,7 @@ pub struct ReconcileConfig {
     /// A task that runs for longer is reported.
     #[serde(rename = "long_running_s", with = "value::seconds")]
     pub long_running: Duration,
+    /// An object that no row names is deleted when it is older.
+    #[serde(rename = "orphan_grace_hours", with = "value::hours")]
+    pub orphan_grace: Duration,
 }
