@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
-    cache, health, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+    cache, health, jobs, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
 };
 
 /// Where the endpoints lie.
@@ -49,6 +49,7 @@ fn endpoints() -> OpenApiRouter<ApiState> {
         model_cache::routes(),
         predict::routes(),
         predictions::routes(),
+        jobs::routes(),
         cache::routes(),
         tenants::routes(),
         keys::routes(),

@@ -43,6 +43,8 @@ pub struct ApiSettings {
     pub idempotency_ttl: Duration,
     /// How long a synchronous prediction may take.
     pub inference_timeout: Duration,
+    /// Answers predictions with a job instead of waiting.
+    pub background_inference: bool,
     /// How long answers of predictions are kept; `None` for not at all.
     pub prediction_cache: Option<Duration>,
     /// The largest body of an inference, decompressed, in bytes.
@@ -77,6 +79,7 @@ impl Default for ApiSettings {
             task_expires_after: None,
             idempotency_ttl: Duration::from_secs(24 * 3600),
             inference_timeout: Duration::from_secs(30),
+            background_inference: false,
             prediction_cache: Some(Duration::from_secs(300)),
             max_tensor_bytes: 64 << 20,
             max_tensor_bytes_at_once: 1 << 30,

@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 pub mod image;
 pub mod media;
+pub mod tensors;
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,11 +45,14 @@ pub enum ArtifactType {
     /// [`media::SceneV1`].
     #[serde(rename = "scene")]
     Scene,
+    /// [`tensors::PredictionV1`].
+    #[serde(rename = "model.prediction")]
+    Prediction,
 }
 
 impl ArtifactType {
     /// All types.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ObjectDetection,
         Self::Segmentation,
         Self::OrientedDetection,
@@ -59,6 +63,7 @@ impl ArtifactType {
         Self::OcrText,
         Self::PlaceClassification,
         Self::Scene,
+        Self::Prediction,
     ];
 
     /// The word used in JSON and in the database.
@@ -74,6 +79,7 @@ impl ArtifactType {
             Self::OcrText => "ocr.text",
             Self::PlaceClassification => "place.classification",
             Self::Scene => "scene",
+            Self::Prediction => "model.prediction",
         }
     }
 
@@ -103,6 +109,7 @@ impl ArtifactType {
             Self::OcrText => check::<media::OcrDetectionV1>(payload),
             Self::PlaceClassification => check::<media::PlaceClassificationV1>(payload),
             Self::Scene => check::<media::SceneV1>(payload),
+            Self::Prediction => check::<tensors::PredictionV1>(payload),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::error::FieldError;
 use crate::hash;
+use crate::id::ModelId;
 use crate::task::TaskType;
 
 pub use sahi::{MAX_OVERLAP_RATIO, MatchMetric, Merge, SLICE_PX, SahiConfig};
@@ -128,6 +129,27 @@ pub struct NoopConfig {
     pub sleep_ms: u64,
 }
 
+/// The configuration of a job: which version is asked, and what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InferenceConfig {
+    /// The version in the registry.
+    pub model_id: ModelId,
+    /// The inputs by name, as nested lists.
+    pub input_data: Written,
+}
+
+/// JSON exactly as it was written: numbers keep every digit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Written(pub Box<RawValue>);
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 /// The configuration of any task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -136,6 +158,8 @@ pub enum TaskConfig {
     Image(ImageConfig),
     /// One picture through one model, tile by tile.
     Sahi(SahiConfig),
+    /// Named tensors through a version in the registry.
+    Inference(InferenceConfig),
     /// Nothing at all.
     Noop(NoopConfig),
 }
@@ -171,6 +195,7 @@ impl TaskConfig {
     pub fn read(kind: TaskType, json: &RawValue) -> Result<Self, FieldError> {
         Ok(match kind {
             TaskType::Noop => Self::Noop(read(json)?),
+            TaskType::Inference => Self::Inference(read(json)?),
             TaskType::SahiDetection => Self::Sahi(read(json)?),
             _ => Self::Image(read(json)?),
         })
@@ -178,13 +203,17 @@ impl TaskConfig {
 
     /// Checks what a client sent for a task of type `kind` and fills in the defaults.
     pub fn check(kind: TaskType, json: &RawValue, defaults: ConfidenceDefaults) -> Result<CheckedConfig, FieldError> {
-        let mut config = Self::read(kind, json)?;
-        config.check_ranges()?;
-        config.fill(kind, defaults);
+        Self::read(kind, json)?.checked(kind, defaults)
+    }
+
+    /// Checks a typed configuration and fills in the defaults.
+    pub fn checked(mut self, kind: TaskType, defaults: ConfidenceDefaults) -> Result<CheckedConfig, FieldError> {
+        self.check_ranges()?;
+        self.fill(kind, defaults);
         let internal = |error: serde_json::Error| FieldError::new("config", format!("cannot be written: {error}"));
-        let hash = hash::canonical_hash(&config).map_err(internal)?.into();
-        let json = serde_json::value::to_raw_value(&config).map_err(internal)?;
-        Ok(CheckedConfig { config, json, hash })
+        let hash = hash::canonical_hash(&self).map_err(internal)?.into();
+        let json = serde_json::value::to_raw_value(&self).map_err(internal)?;
+        Ok(CheckedConfig { config: self, json, hash })
     }
 
     /// The task's wish for a queue.
@@ -192,7 +221,7 @@ impl TaskConfig {
         match self {
             Self::Image(config) => config.use_gpu,
             Self::Sahi(config) => config.use_gpu,
-            Self::Noop(_) => None,
+            Self::Inference(_) | Self::Noop(_) => None,
         }
     }
 
@@ -201,7 +230,7 @@ impl TaskConfig {
         match self {
             Self::Image(config) => config.model_profile,
             Self::Sahi(config) => config.model_profile,
-            Self::Noop(_) => ModelProfileName::Balanced,
+            Self::Inference(_) | Self::Noop(_) => ModelProfileName::Balanced,
         }
     }
 
@@ -209,7 +238,7 @@ impl TaskConfig {
         let threshold = match self {
             Self::Image(config) => &mut config.confidence_threshold,
             Self::Sahi(config) => &mut config.confidence_threshold,
-            Self::Noop(_) => return,
+            Self::Inference(_) | Self::Noop(_) => return,
         };
         let default = match kind {
             TaskType::ObjectDetection | TaskType::SahiDetection => Some(defaults.detect),
@@ -226,7 +255,17 @@ impl TaskConfig {
             Self::Noop(NoopConfig { sleep_ms }) if *sleep_ms > MAX_SLEEP_MS => {
                 Err(FieldError::new("config.sleep_ms", format!("must be at most {MAX_SLEEP_MS}, was {sleep_ms}")))
             }
+            Self::Inference(InferenceConfig { input_data, .. }) => input_data.require_object("config.input_data"),
             Self::Noop(_) => Ok(()),
+        }
+    }
+}
+
+impl Written {
+    fn require_object(&self, field: &str) -> Result<(), FieldError> {
+        match self.0.get().trim_start().starts_with('{') {
+            true => Ok(()),
+            false => Err(FieldError::new(field, "must be an object of values by the names of inputs")),
         }
     }
 }

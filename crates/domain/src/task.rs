@@ -164,14 +164,22 @@ pub enum TaskType {
     Classification,
     /// Boxes around objects in a large picture, looked at tile by tile.
     SahiDetection,
+    /// Named tensors through a version in the registry: a job.
+    Inference,
     /// Goes the whole way and does nothing, for benches and health.
     Noop,
 }
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 5] =
-        [Self::ObjectDetection, Self::Segmentation, Self::Classification, Self::SahiDetection, Self::Noop];
+    pub const ALL: [Self; 6] = [
+        Self::ObjectDetection,
+        Self::Segmentation,
+        Self::Classification,
+        Self::SahiDetection,
+        Self::Inference,
+        Self::Noop,
+    ];
 
     /// The word used in JSON and in the database.
     pub const fn as_str(self) -> &'static str {
@@ -180,6 +188,7 @@ impl TaskType {
             Self::Segmentation => "segmentation",
             Self::Classification => "classification",
             Self::SahiDetection => "sahi_detection",
+            Self::Inference => "inference",
             Self::Noop => "noop",
         }
     }
@@ -195,7 +204,7 @@ impl TaskType {
             Self::ObjectDetection | Self::SahiDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
-            Self::Noop => None,
+            Self::Inference | Self::Noop => None,
         }
     }
 

@@ -17,6 +17,7 @@ pub mod http;
 mod infer;
 mod inference;
 mod job;
+mod job_tensors;
 mod observe;
 mod picture;
 mod preload;

@@ -34,8 +34,8 @@ pub use predictions::PredictionStore;
 pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore};
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{
-    CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency, LostLease,
-    Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
+    CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency,
+    LostLease, Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
 };
 pub use tenants::{KeyRecord, NewKey, Tenant, TenantStore};
 

@@ -59,17 +59,22 @@ pub struct PageWish {
 impl PageQuery {
     /// Checks the ranges.
     pub fn check(self) -> Result<PageWish, ApiError> {
-        if self.page == 0 {
-            return Err(ApiError::parameter("page", "must be at least 1, was 0"));
-        }
-        if !(1..=100).contains(&self.page_size) {
-            return Err(ApiError::parameter("page_size", format!("must be from 1 to 100, was {}", self.page_size)));
-        }
-        Ok(PageWish { page: self.page, page_size: self.page_size })
+        PageWish::check(self.page, self.page_size)
     }
 }
 
 impl PageWish {
+    /// Checks the ranges.
+    pub fn check(page: u32, page_size: u32) -> Result<Self, ApiError> {
+        if page == 0 {
+            return Err(ApiError::parameter("page", "must be at least 1, was 0"));
+        }
+        if !(1..=100).contains(&page_size) {
+            return Err(ApiError::parameter("page_size", format!("must be from 1 to 100, was {page_size}")));
+        }
+        Ok(Self { page, page_size })
+    }
+
     /// How many things come before the page.
     pub fn offset(self) -> u64 {
         u64::from(self.page - 1) * u64::from(self.page_size)

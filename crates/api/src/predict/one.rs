@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode};
 use ortolan_domain::{ModelId, PredictionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::inputs::{InputData, read_inputs};
@@ -14,14 +14,15 @@ use super::record::Exchange;
 use super::{Asked, CacheUse, Wanted, deadline};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{ClientIp, IdPath, JsonBody};
+use crate::extract::{ClientIp, IdPath, IdempotencyKey, JsonBody, PreferAsync};
+use crate::jobs::{JobView, accept};
 use crate::middleware::RequestId;
 use crate::openapi::refusals;
 use crate::rates::Counted;
 use crate::state::ApiState;
 
 refusals!(
-    PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, Quarantined, RunFailed, OutOfMemory,
+    PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, IdempotencyConflict, QuotaExceeded, Quarantined, RunFailed, OutOfMemory,
     Crashed, DeadlineExceeded
 );
 
@@ -99,10 +100,15 @@ impl PredictWish {
 /// instead. Needs scope `write`.
 #[utoipa::path(
     post, path = "/models/{model_id}/predict", tag = "predictions",
-    params(("model_id" = String, Path, format = Uuid)),
+    params(
+        ("model_id" = String, Path, format = Uuid),
+        ("Prefer" = Option<String>, Header, description = "`respond-async`: answers with a job."),
+        ("Idempotency-Key" = Option<String>, Header, description = "For a job: the same key and request give the same one."),
+    ),
     request_body = PredictWish,
     responses(
         (status = 201, description = "The model's answer.", body = PredictAnswer, headers(("X-Cache" = String, description = "`HIT` or `MISS`."))),
+        (status = 202, description = "A job, because it was preferred.", body = JobView, headers(("Location" = String, description = "Where it is."))),
         PredictRefusals,
     ),
 )]
@@ -111,11 +117,17 @@ pub async fn predict_one(
     Access { tenant, caller, .. }: WriteAccess,
     Extension(request_id): Extension<RequestId>,
     ClientIp(client_ip): ClientIp,
+    PreferAsync(prefers_job): PreferAsync,
+    idempotency: IdempotencyKey,
     IdPath(id): IdPath<ModelId>,
     JsonBody(wish): JsonBody<PredictWish>,
 ) -> Result<Response, ApiError> {
     state.admit(&caller, Counted::Prediction).await?;
     wish.check()?;
+    if prefers_job || state.settings().background_inference {
+        let input_data = to_raw_value(&wish.input_data).map_err(|error| ApiError::internal(&error))?;
+        return accept(&state, &tenant, id, input_data, idempotency).await;
+    }
     let limit = deadline(state.settings(), wish.timeout_ms.map(|ms| ms as f64));
     let target = limit.meet(state.predictions.targets.find(&state, &tenant, Wanted::Id(id))).await?;
     let inputs = read_inputs(&target, &wish.input_data)?;

@@ -17,7 +17,6 @@ const NOT_USED_YET: &[&str] = &[
     "cache.ttl_s",
     "callback",
     "limits.max_image_px",
-    "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
     "ml.model_cache_max_mb",
@@ -29,8 +28,6 @@ const NOT_USED_YET: &[&str] = &[
     "results",
     "secrets.sentry_dsn",
     "server.ingress_header",
-    "worker.hard_limit_s",
-    "worker.soft_limit_s",
 ];
 
 /// The fewest characters of the operator's key.

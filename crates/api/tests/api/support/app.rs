@@ -221,6 +221,14 @@ impl Wired {
         assert!(self.stores.tasks.complete(completion).await.unwrap());
     }
 
+    /// Ends a running task well, with what it found.
+    pub async fn complete_with(&self, task: &Task, artifacts: Vec<ortolan_domain::artifact::Artifact>) {
+        let now = Timestamp::parse_rfc3339("2026-01-02T03:04:07Z").unwrap();
+        let fence = self.fence(&task.spec.id.to_string()).await;
+        let completion = Completion { fence, now, artifacts, inference_time_ms: Some(1.5) };
+        assert!(self.stores.tasks.complete(completion).await.unwrap());
+    }
+
     /// Ends a running task badly.
     pub async fn fail(&self, task: &Task) {
         let error = ortolan_domain::task::TaskError {
