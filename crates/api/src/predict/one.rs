@@ -1,8 +1,9 @@
 //! `POST /models/{id}/predict`.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ortolan_domain::{ModelId, PredictionId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,26 @@ pub struct PredictAnswer {
     created_at: Timestamp,
 }
 
+/// What a request says beside its body.
+pub struct Surroundings {
+    request_id: String,
+    client_ip: Option<String>,
+    prefers_job: bool,
+    idempotency: IdempotencyKey,
+}
+
+impl FromRequestParts<ApiState> for Surroundings {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let request_id = parts.extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
+        let Ok(ClientIp(client_ip)) = ClientIp::from_request_parts(parts, state).await;
+        let Ok(PreferAsync(prefers_job)) = PreferAsync::from_request_parts(parts, state).await;
+        let idempotency = IdempotencyKey::from_request_parts(parts, state).await?;
+        Ok(Self { request_id, client_ip, prefers_job, idempotency })
+    }
+}
+
 impl PredictWish {
     pub(super) fn check(&self) -> Result<(), ApiError> {
         const MOST: usize = 255;
@@ -115,15 +136,13 @@ impl PredictWish {
 pub async fn predict_one(
     State(state): State<ApiState>,
     Access { tenant, caller, .. }: WriteAccess,
-    Extension(request_id): Extension<RequestId>,
-    ClientIp(client_ip): ClientIp,
-    PreferAsync(prefers_job): PreferAsync,
-    idempotency: IdempotencyKey,
+    surroundings: Surroundings,
     IdPath(id): IdPath<ModelId>,
     JsonBody(wish): JsonBody<PredictWish>,
 ) -> Result<Response, ApiError> {
     state.admit(&caller, Counted::Prediction).await?;
     wish.check()?;
+    let Surroundings { request_id, client_ip, prefers_job, idempotency } = surroundings;
     if prefers_job || state.settings().background_inference {
         let input_data = to_raw_value(&wish.input_data).map_err(|error| ApiError::internal(&error))?;
         return accept(&state, &tenant, id, input_data, idempotency).await;
@@ -138,7 +157,7 @@ pub async fn predict_one(
         outputs: Vec::new(),
         cache: wish.cache_use(),
         deadline: limit,
-        request_id: request_id.0,
+        request_id,
     };
     let answered = state.predict(asked).await?;
     let exchange = Exchange::new(&wish.input_data, answered)?;
