@@ -58,6 +58,7 @@ impl Bench {
         Worker::new(WorkerParts {
             id: id.to_owned(),
             tasks: self.house.stores.tasks.clone(),
+            quarantine: self.house.stores.quarantine.clone(),
             queues: self.queues.clone(),
             results: self.results.clone(),
             signals: self.signals.clone(),

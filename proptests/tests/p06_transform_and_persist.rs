@@ -40,6 +40,7 @@ impl Bench {
         let worker = Worker::new(WorkerParts {
             id: "worker".to_owned(),
             tasks: house.stores.tasks.clone(),
+            quarantine: house.stores.quarantine.clone(),
             queues: queues.clone(),
             results: results.clone(),
             signals: Signals::in_process(),

@@ -28,8 +28,13 @@ impl<T> PageView<T> {
     where
         T: From<R>,
     {
+        Self::with(found, wish, T::from)
+    }
+
+    /// What the store found for a wish, each thing shown by `show`.
+    pub fn with<R>(found: Page<R>, wish: PageWish, show: impl FnMut(R) -> T) -> Self {
         Self {
-            items: found.items.into_iter().map(T::from).collect(),
+            items: found.items.into_iter().map(show).collect(),
             total: found.total,
             page: wish.page,
             page_size: wish.page_size,

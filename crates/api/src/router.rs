@@ -10,7 +10,8 @@ use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
-    cache, health, jobs, keys, me, media, model_cache, openapi, pages, predict, predictions, slots, tasks, tenants, v2,
+    cache, health, jobs, keys, me, media, model_cache, models, openapi, pages, predict, predictions, quarantine, slots,
+    tasks, tenants, v2,
 };
 
 /// Where the endpoints lie.
@@ -45,7 +46,9 @@ fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
         media::routes(),
+        models::routes(),
         slots::routes(),
+        quarantine::routes(),
         model_cache::routes(),
         predict::routes(),
         predictions::routes(),

@@ -39,6 +39,10 @@ pub struct ApiSettings {
     pub open_tasks_per_tenant: u64,
     /// A task that was not started for so long is given up.
     pub task_expires_after: Option<Duration>,
+    /// How long what was answered about a version of a model is kept.
+    pub model_cache_ttl: Duration,
+    /// How long a list of versions is kept.
+    pub model_list_cache_ttl: Duration,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency_ttl: Duration,
     /// How long a synchronous prediction may take.
@@ -77,6 +81,8 @@ impl Default for ApiSettings {
             watch_interval: Duration::from_secs(2),
             open_tasks_per_tenant: 100_000,
             task_expires_after: None,
+            model_cache_ttl: Duration::from_secs(300),
+            model_list_cache_ttl: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(24 * 3600),
             inference_timeout: Duration::from_secs(30),
             background_inference: false,

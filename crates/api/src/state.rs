@@ -27,12 +27,12 @@ pub struct ApiParts {
     pub dispatcher: Arc<Dispatcher>,
     /// Signals to and from other processes.
     pub signals: Signals,
+    /// Values that may be forgotten at any time.
+    pub cache: Cache,
     /// Media objects and models.
     pub blobs: Blobs,
     /// The ML service.
     pub inference: Arc<dyn Inference>,
-    /// Answers that are kept for a while.
-    pub cache: Cache,
     /// Counts of requests, for rates.
     pub counters: Cache,
     /// One pass of the reconciler.

@@ -5,7 +5,7 @@ mod record;
 mod status;
 
 pub use label::{LabelError, MAX_NAME_CHARS, MAX_VERSION_CHARS, RegistryName, VersionLabel};
-pub use record::{Model, ModelFacts, ModelFile, PortFacts, PortKind};
+pub use record::{FileWords, Model, ModelFacts, ModelFile, PortFacts, PortKind};
 pub use status::{MODEL_MOVES, ModelMove, ModelStatus};
 
 use std::fmt;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
-use ortolan_domain::model::{ModelName, ModelRef};
+use ortolan_domain::model::{FileWords, ModelName, ModelRef};
 use ortolan_domain::{Slot, TenantSlug, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -72,16 +72,18 @@ pub struct ModelReport {
     pub inputs: Vec<TensorSpec>,
     /// What comes out.
     pub outputs: Vec<TensorSpec>,
-    /// Versions of the operator sets by domain; the standard one is `ai.onnx`.
-    pub opsets: BTreeMap<String, i64>,
-    /// The program that wrote the file.
-    pub producer: String,
+    /// What the file says of itself.
+    pub words: FileWords,
+    /// What would run it, for instance `CPUExecutionProvider`.
+    pub providers: Vec<String>,
     /// Metadata that the file carries, bounded.
     pub metadata: BTreeMap<String, String>,
     /// What the model does, for models that fit a slot: `detect`, `segment`, `classify`, `obb`, `pose`.
     pub vision_task: Option<String>,
     /// How long the trial run took.
     pub trial_run_ms: Option<f64>,
+    /// Why the trial run failed; only of a model that is not for a slot, as others are refused then.
+    pub trial_failure: Option<String>,
     /// Memory that the loaded model took in its throw-away process.
     pub memory_bytes: Option<u64>,
 }

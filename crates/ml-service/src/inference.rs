@@ -39,7 +39,8 @@ impl Inference for MlService {
             }
         })?;
         let report = self.0.pool.validate_model(file, request.slot, CallContext::default()).await;
-        report.map(report_of).map_err(|error| convert::error(&error))
+        let report = report.map_err(|error| convert::error(&error))?;
+        Ok(report_of(report, self.providers()))
     }
 
     async fn forget_model(&self, model: ModelRef) -> Result<(), MlError> {
@@ -137,6 +138,12 @@ impl Inference for MlService {
 }
 
 impl MlService {
+    /// What runs models here, the preferred first.
+    fn providers(&self) -> Vec<String> {
+        let gpu = (self.0.pool.cache_info().gpu_count > 0).then_some("CUDAExecutionProvider");
+        gpu.into_iter().chain(["CPUExecutionProvider"]).map(str::to_owned).collect()
+    }
+
     pub(crate) fn question(&self) -> CallContext {
         CallContext::default().with_deadline(Instant::now() + self.0.settings.question_timeout)
     }
@@ -160,7 +167,7 @@ fn loaded(model: ortolan_runner::CachedModel) -> LoadedModel {
     }
 }
 
-fn report_of(report: ortolan_runner::ModelReport) -> ModelReport {
+fn report_of(report: ortolan_runner::ModelReport, providers: Vec<String>) -> ModelReport {
     let facts = report.facts;
     let (inputs, outputs) = convert::specs(&facts.signature);
     ModelReport {
@@ -168,11 +175,12 @@ fn report_of(report: ortolan_runner::ModelReport) -> ModelReport {
         size_bytes: report.size_bytes,
         inputs,
         outputs,
-        opsets: facts.opset.into_iter().map(|version| ("ai.onnx".to_owned(), i64::from(version))).collect(),
-        producer: facts.producer.unwrap_or_default(),
+        words: report.words,
+        providers,
         metadata: facts.metadata,
         vision_task: facts.profile.map(|profile| profile.task),
         trial_run_ms: report.trial.map(|trial| trial.run_ms),
+        trial_failure: report.trial_failure,
         memory_bytes: Some(report.memory_bytes),
     }
 }

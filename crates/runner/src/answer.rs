@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ortolan_domain::Slot;
+use ortolan_domain::model::FileWords;
 use ortolan_domain::tensor::Output;
 use ortolan_engine::Signature;
 use ortolan_vision::{PixelRegion, TilingOptions, VisionOptions, VisionOutput};
@@ -141,8 +142,8 @@ pub struct ModelReport {
     pub sha256: String,
     /// Size of the file.
     pub size_bytes: u64,
-    /// The version of the file format.
-    pub ir_version: Option<i64>,
+    /// What the file says of itself.
+    pub words: FileWords,
     /// The trial run, unless it failed or no input could be made up.
     pub trial: Option<Trial>,
     /// Why the trial run failed; only of a model that is not for a slot, as others are refused then.

@@ -19,7 +19,7 @@ fn honest_models_pass() {
     assert!(honest().len() > 20);
     for path in honest() {
         let facts = scan(&std::fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert!(facts.ir_version > 2 && facts.nodes > 0, "{}: {facts:?}", path.display());
+        assert!(facts.words.ir_version > 2 && facts.nodes > 0, "{}: {facts:?}", path.display());
     }
 }
 

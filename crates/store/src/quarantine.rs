@@ -1,7 +1,7 @@
 //! The port of the quarantine: pairs of a model's file and an input that crashed the process that ran them.
 
 use async_trait::async_trait;
-use ortolan_domain::{TenantId, Timestamp};
+use ortolan_domain::{Slot, TenantId, Timestamp};
 use uuid::Uuid;
 
 use crate::{Page, StoreError};
@@ -36,6 +36,16 @@ pub struct CrashRecord {
 }
 
 impl CrashRecord {
+    /// What its owner should know, in our words.
+    pub fn explain(&self) -> String {
+        let CrashPair { model_sha256, input_hash } = &self.pair;
+        format!(
+            "model {} (sha256 {model_sha256}) and input {input_hash} crashed the model's process {} times and are not run \
+             together again: use another version of the model, or ask an operator to lift quarantine {}",
+            self.model, self.crashes, self.id
+        )
+    }
+
     /// True when the pair is not run any more.
     pub const fn is_quarantined(&self) -> bool {
         self.crashes >= QUARANTINE_CRASHES
@@ -53,6 +63,24 @@ pub trait QuarantineStore: Send + Sync {
         model: &str,
         now: Timestamp,
     ) -> Result<CrashRecord, StoreError>;
+
+    /// Counts a crash of an input with what the slot is recorded to hold; `None` when nothing is recorded of it. Runs of one
+    /// pair that a single death of their process ended count once.
+    async fn record_slot_crash(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        input_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<CrashRecord>, StoreError>;
+
+    /// The record of an input with what the slot is recorded to hold, if that pair is in quarantine.
+    async fn quarantined_in_slot(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        input_hash: &str,
+    ) -> Result<Option<CrashRecord>, StoreError>;
 
     /// The pair's record, if it is in quarantine.
     async fn quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<Option<CrashRecord>, StoreError>;

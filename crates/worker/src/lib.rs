@@ -9,6 +9,7 @@
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
 mod backoff;
+mod crash;
 mod leases;
 mod outcome;
 mod run;

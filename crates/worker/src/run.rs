@@ -42,7 +42,8 @@ impl Worker {
         };
         let status = match awaited {
             Awaited::Result(bytes) => {
-                let status = self.end(self.conclude(&task, &bytes), &lease.lost).await;
+                let ending = self.note_crash(&task, self.conclude(&task, &bytes)).await;
+                let status = self.end(ending, &lease.lost).await;
                 self.forget_result(attempt).await;
                 status
             }

@@ -7,7 +7,7 @@ use ortolan_domain::task::TaskError;
 use ortolan_domain::{Clock, ErrorCode};
 use ortolan_queue::{Consumer, QueueError, Queues};
 use ortolan_results::{ResultStore, Signals};
-use ortolan_store::{Failure, Fate, TaskStore};
+use ortolan_store::{Failure, Fate, QuarantineStore, TaskStore};
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -23,6 +23,8 @@ pub struct WorkerParts {
     pub id: String,
     /// The truth.
     pub tasks: Arc<dyn TaskStore>,
+    /// Models and inputs that crash.
+    pub quarantine: Arc<dyn QuarantineStore>,
     /// The queues.
     pub queues: Queues,
     /// Where results come from.

@@ -11,6 +11,7 @@ use ortolan_domain::time::ManualClock;
 use ortolan_domain::{Clock, Task, Timestamp};
 use ortolan_queue::Queues;
 use ortolan_results::{ResultStore, Signals};
+use ortolan_store::QuarantineStore;
 use ortolan_worker::{Awaited, Backoff, Ending, Worker, WorkerParts, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -31,11 +32,12 @@ pub(super) struct Hand {
 }
 
 /// What a worker's next incarnation is made of.
-struct Parts {
-    line: Arc<Line>,
-    queues: [Queues; 2],
-    results: ResultStore,
-    clock: Arc<ManualClock>,
+pub(super) struct Parts {
+    pub(super) line: Arc<Line>,
+    pub(super) quarantine: Arc<dyn QuarantineStore>,
+    pub(super) queues: [Queues; 2],
+    pub(super) results: ResultStore,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 /// A delivery on its way through a worker.
@@ -53,19 +55,7 @@ enum State {
 }
 
 impl Hand {
-    pub(super) fn new(
-        number: usize,
-        line: &Arc<Line>,
-        queues: [&Queues; 2],
-        results: &ResultStore,
-        clock: &Arc<ManualClock>,
-    ) -> Self {
-        let parts = Parts {
-            line: line.clone(),
-            queues: queues.map(Clone::clone),
-            results: results.clone(),
-            clock: clock.clone(),
-        };
+    pub(super) fn new(number: usize, parts: Parts) -> Self {
         Self { workers: parts.workers(number, 0), number, deaths: 0, runs: Vec::new(), parts }
     }
 
@@ -97,6 +87,7 @@ impl Parts {
             Worker::new(WorkerParts {
                 id: format!("worker-{number}-{deaths}"),
                 tasks: self.line.clone(),
+                quarantine: self.quarantine.clone(),
                 queues: queues.clone(),
                 results: self.results.clone(),
                 signals: Signals::in_process(),

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::action::{PARTS, TENANTS, WORKERS};
 use super::audit::Audit;
-use super::crew::Hand;
+use super::crew::{Hand, Parts};
 use super::cut::Line;
 use super::post::Post;
 use super::refuser::full_queues;
@@ -93,7 +93,14 @@ impl World {
                 settings: reconciler_settings(),
             })
         });
-        let crew = (0..WORKERS).map(|number| Hand::new(number, &lines[number], each, &results, &clock)).collect();
+        let parts = |number: usize| Parts {
+            line: lines[number].clone(),
+            quarantine: stores.quarantine.clone(),
+            queues: each.map(Clone::clone),
+            results: results.clone(),
+            clock: clock.clone(),
+        };
+        let crew = (0..WORKERS).map(|number| Hand::new(number, parts(number))).collect();
         let task_posts = [&queues.gpu, &queues.cpu].map(|queue| Post::open(queue, no_attempt()));
         let ml_post = Post::open(&queues.ml, no_job()?);
         Ok(Self {

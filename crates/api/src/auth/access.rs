@@ -31,7 +31,7 @@ macro_rules! scopes {
         }
     )*};
 }
-scopes! { Read Write Admin }
+scopes! { Read Write Admin Operator }
 
 /// A caller with scope `S` in a tenant.
 pub struct Access<S> {
@@ -48,6 +48,9 @@ pub type ReadAccess = Access<Read>;
 pub type WriteAccess = Access<Write>;
 /// May manage the tenant itself.
 pub type AdminAccess = Access<Admin>;
+
+/// An operator who names a tenant.
+pub type OperatorTenant = Access<Operator>;
 
 /// A caller with scope `S`, in its tenant; an operator who names no tenant means all of them.
 pub struct OptionalTenant<S> {

@@ -18,7 +18,8 @@ use ortolan_results::Signals;
 use ortolan_store::{Tenant, TenantStore};
 
 pub use access::{
-    Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OptionalTenant, Read, ReadAccess, WriteAccess,
+    Access, Admin, AdminAccess, AnyCaller, OperatorAccess, OperatorTenant, OptionalTenant, Read, ReadAccess,
+    WriteAccess,
 };
 use cache::AuthCache;
 use credentials::{Credentials, Digest};

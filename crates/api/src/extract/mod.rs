@@ -12,6 +12,6 @@ pub use body::read_limited;
 pub use client_ip::ClientIp;
 pub use idempotency::IdempotencyKey;
 pub use json::{JsonBody, parse_json, require_json, require_object};
-pub use path::{IdPath, SlotPath};
+pub use path::{IdPath, NamePath, QuarantineId, SlotPath};
 pub use prefer::{PreferAsync, PreferWait};
-pub use query::{PageQuery, PageWish, Query};
+pub use query::{PageQuery, PageWish, Query, check_page, first_page, usual_page_size};

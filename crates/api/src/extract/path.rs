@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
-use ortolan_domain::{FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
+use ortolan_domain::model::RegistryName;
+use ortolan_domain::{ErrorCode, FieldError, KeyId, MediaId, ModelId, PredictionId, Slot, TaskId, TenantId};
+use uuid::Uuid;
 
 use crate::error::ApiError;
 use crate::state::ApiState;
@@ -33,6 +35,20 @@ impl PathId for TenantId {
 impl PathId for KeyId {
     const NAME: &'static str = "key_id";
 }
+impl PathId for QuarantineId {
+    const NAME: &'static str = "quarantine_id";
+}
+
+/// The id of a pair in quarantine.
+pub struct QuarantineId(pub Uuid);
+
+impl FromStr for QuarantineId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
 
 /// The one id of a path; a text that is no UUID is a 400.
 pub struct IdPath<T>(pub T);
@@ -57,6 +73,19 @@ impl FromRequestParts<ApiState> for SlotPath {
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
         let text = segment(parts, state).await?;
         Slot::parse(&text).map(Self).map_err(|error| FieldError::new("type", error.to_string()).into())
+    }
+}
+
+/// A name in the registry; a text that is none names nothing that exists.
+pub struct NamePath(pub RegistryName);
+
+impl FromRequestParts<ApiState> for NamePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let text = segment(parts, state).await?;
+        let none = |_| ApiError::new(ErrorCode::NotFound, "No model found with this name");
+        RegistryName::parse(&text).map(Self).map_err(none)
     }
 }
 

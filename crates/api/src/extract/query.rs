@@ -40,10 +40,12 @@ pub struct PageQuery {
     page_size: u32,
 }
 
-const fn first_page() -> u32 {
+/// The page that is meant when none is named.
+pub const fn first_page() -> u32 {
     1
 }
-const fn usual_page_size() -> u32 {
+/// Things on a page when nobody says how many.
+pub const fn usual_page_size() -> u32 {
     20
 }
 
@@ -59,22 +61,22 @@ pub struct PageWish {
 impl PageQuery {
     /// Checks the ranges.
     pub fn check(self) -> Result<PageWish, ApiError> {
-        PageWish::check(self.page, self.page_size)
+        check_page(self.page, self.page_size)
     }
 }
 
-impl PageWish {
-    /// Checks the ranges.
-    pub fn check(page: u32, page_size: u32) -> Result<Self, ApiError> {
-        if page == 0 {
-            return Err(ApiError::parameter("page", "must be at least 1, was 0"));
-        }
-        if !(1..=100).contains(&page_size) {
-            return Err(ApiError::parameter("page_size", format!("must be from 1 to 100, was {page_size}")));
-        }
-        Ok(Self { page, page_size })
+/// Checks the ranges of a page's number and size.
+pub fn check_page(page: u32, page_size: u32) -> Result<PageWish, ApiError> {
+    if page == 0 {
+        return Err(ApiError::parameter("page", "must be at least 1, was 0"));
     }
+    if !(1..=100).contains(&page_size) {
+        return Err(ApiError::parameter("page_size", format!("must be from 1 to 100, was {page_size}")));
+    }
+    Ok(PageWish { page, page_size })
+}
 
+impl PageWish {
     /// How many things come before the page.
     pub fn offset(self) -> u64 {
         u64::from(self.page - 1) * u64::from(self.page_size)

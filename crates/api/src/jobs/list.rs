@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 use super::view::JobView;
 use crate::auth::{Access, ReadAccess};
 use crate::error::ApiError;
-use crate::extract::{PageWish, Query};
+use crate::extract::{Query, check_page, first_page, usual_page_size};
 use crate::openapi::refusals;
 use crate::page::PageView;
 use crate::state::ApiState;
@@ -34,13 +34,6 @@ pub struct JobsQuery {
     page_size: u32,
 }
 
-const fn first_page() -> u32 {
-    1
-}
-const fn usual_page_size() -> u32 {
-    20
-}
-
 /// Lists jobs, the newest first
 ///
 /// Needs scope `read`.
@@ -53,7 +46,7 @@ pub async fn list_jobs(
     Access { tenant, .. }: ReadAccess,
     Query(query): Query<JobsQuery>,
 ) -> Result<Json<PageView<JobView>>, ApiError> {
-    let wish = PageWish::check(query.page, query.page_size)?;
+    let wish = check_page(query.page, query.page_size)?;
     let filter = TaskFilter {
         statuses: query.status.as_deref().map(statuses).transpose()?.unwrap_or_default(),
         task_type: Some(TaskType::Inference),

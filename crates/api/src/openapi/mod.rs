@@ -31,6 +31,8 @@ pub(crate) use refusals::{ANYWHERE, answers, refusals};
         (name = "caches", description = "Answers that are kept for a while."),
         (name = "open inference protocol", description = "The Open Inference Protocol with the binary tensor extension. Errors are `{\"error\": …}`."),
         (name = "media", description = "Uploaded pictures, sounds and videos."),
+        (name = "models", description = "The registry: versions of models and their files."),
+        (name = "quarantine", description = "Models and inputs that are not run together again."),
         (name = "slots", description = "A tenant's models by purpose."),
         (name = "model cache", description = "Models that are loaded."),
         (name = "tenants", description = "Customers and their keys."),

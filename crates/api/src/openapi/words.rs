@@ -33,5 +33,6 @@ words! {
     TaskType: domain::TaskType::ALL, "What a task does.";
     Priority: domain::Priority::ALL, "How urgent a task is among its tenant's.";
     Scope: domain::Scope::ALL, "One thing that a key may do.";
+    ModelStatus: domain::model::ModelStatus::ALL, "Where a version of a model stands.";
     SlotName: domain::Slot::ALL, "What a model is for.";
 }

@@ -8,6 +8,7 @@ use ortolan_domain::Slot;
 use ortolan_domain::model::ModelRef;
 use ortolan_store::Tenant;
 
+use super::install::drop_kept;
 use super::{forget, model_path};
 use crate::auth::{Access, AdminAccess};
 use crate::error::ApiError;
@@ -42,6 +43,7 @@ async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot, actor: String) 
         return Err(ApiError::not_found("model"));
     }
     state.blobs.delete(&path).await?;
+    drop_kept(&state, &tenant.name, slot).await?;
     let forgotten = state.stores.slots.forget_slot(tenant.id, slot, &actor, state.now()).await;
     forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
     forgotten?;

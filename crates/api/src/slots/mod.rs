@@ -1,11 +1,18 @@
 //! Slots: a tenant's models by purpose, at their conventional paths.
 //!
-//! The object at the path is the truth; what was recorded of an upload is shown only while it still fits the object.
+//! The object at the path is the truth; what was recorded of an upload is shown only while it still fits the object. Who
+//! served when stands in a ledger, and the latest generations are kept for a rollback.
 
 mod delete;
+mod history;
+mod install;
 mod list;
 mod put;
+mod rollback;
 mod view;
+
+pub use install::check_and_install;
+pub use view::SlotView;
 
 use ortolan_blobs::ObjectPath;
 use ortolan_domain::model::ModelRef;
@@ -18,7 +25,11 @@ use crate::state::ApiState;
 
 /// The routes of slots.
 pub fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list::list_slots)).routes(routes!(put::put_slot, delete::delete_slot))
+    OpenApiRouter::new()
+        .routes(routes!(list::list_slots))
+        .routes(routes!(put::put_slot, delete::delete_slot))
+        .routes(routes!(history::slot_history))
+        .routes(routes!(rollback::roll_back))
 }
 
 /// The conventional path of a tenant's model.
@@ -28,7 +39,7 @@ pub fn model_path(tenant: &TenantSlug, slot: Slot) -> Result<ObjectPath, ApiErro
 
 /// Lets nobody run a model that is no longer in its slot. The object has changed already, so that a service that does
 /// not answer now only learns of it later, by the signal or by itself.
-async fn forget(state: &ApiState, model: ModelRef) {
+pub async fn forget(state: &ApiState, model: ModelRef) {
     if let Err(error) = state.inference.forget_model(model.clone()).await {
         tracing::warn!(tenant = %model.tenant, model = %model.name, %error, "the ML service was not told of a changed model");
     }

@@ -3,10 +3,12 @@
 mod form;
 mod pending;
 mod source;
+mod staged;
 
 pub use form::Form;
 pub use pending::PendingObject;
 pub use source::{UploadError, bytes_of};
+pub use staged::StagedModel;
 
 use ortolan_blobs::BlobError;
 use ortolan_domain::ErrorCode;

@@ -34,10 +34,25 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/media/{media_id}", "read", Other::NotFound),
     ("GET", "/media/{media_id}/content", "read", Other::NotFound),
     ("DELETE", "/media/{media_id}", "write", Other::NotFound),
+    ("GET", "/models", "read", Other::Own),
+    ("POST", "/models", "write", Other::Own),
+    ("GET", "/models/{model_id}", "read", Other::NotFound),
+    ("PATCH", "/models/{model_id}", "write", Other::NotFound),
+    ("DELETE", "/models/{model_id}", "write", Other::NotFound),
+    ("POST", "/models/{model_id}/upload", "write", Other::NotFound),
+    ("POST", "/models/{model_id}/validate", "write", Other::NotFound),
+    ("POST", "/models/{model_id}/promote", "admin", Other::NotFound),
+    ("GET", "/models/by-name/{name}/versions", "read", Other::NotFound),
+    ("GET", "/models/by-name/{name}/latest", "read", Other::NotFound),
+    ("GET", "/quarantine", "read", Other::Own),
+    ("DELETE", "/quarantine", "operator", Other::Operator),
+    ("DELETE", "/quarantine/{quarantine_id}", "operator", Other::Operator),
     ("GET", "/slots", "read", Other::Own),
     ("PUT", "/slots/{type}", "admin", Other::Own),
     // Another tenant's slot of that name is empty.
     ("DELETE", "/slots/{type}", "admin", Other::NotFound),
+    ("GET", "/slots/{type}/history", "read", Other::Own),
+    ("POST", "/slots/{type}/rollback", "admin", Other::Own),
     ("GET", "/model-cache", "admin", Other::Own),
     ("DELETE", "/model-cache", "admin", Other::Own),
     ("POST", "/models/{model_id}/predict", "write", Other::NotFound),
@@ -101,6 +116,9 @@ impl World {
         let job = tenant.post("/jobs", json!({ "model_id": model.to_string(), "input_data": {} })).await.is(201).json;
         let me = tenant.get("/me").await.is(200).json;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
+        crate::models::ready(&tenant, "boxes", "1.0.0").await;
+        let file = ortolan_blobs::ObjectPath::parse(&format!("models/tenant-a/registry/{model}.onnx")).unwrap();
+        app.wired.blobs.put(&file, crate::support::MODEL.into()).await.unwrap();
         let names = vec![
             ("{task_id}", tenant.noop().await),
             ("{media_id}", media),
@@ -110,6 +128,8 @@ impl World {
             ("{model_id}", model.to_string()),
             ("{prediction_id}", text(&prediction["id"])),
             ("{type}", "detect".to_owned()),
+            ("{name}", "boxes".to_owned()),
+            ("{quarantine_id}", crate::quarantine::quarantined(&app, &me["tenant"]["id"]).await),
         ];
         Self { app, tenant, names }
     }
@@ -129,6 +149,8 @@ async fn call(client: &Client, method: &str, path: &str) -> crate::support::Answ
         ("POST", Some("keys")) => client.post(path, json!({ "name": "k", "scopes": ["read"] })).await,
         ("POST", Some("tasks")) => client.post(path, json!({ "task_type": "noop" })).await,
         ("POST", Some("jobs")) => client.post(path, json!({})).await,
+        ("POST", Some("models")) => client.post(path, json!({ "name": "another" })).await,
+        ("POST", Some("promote")) => client.post(path, json!({ "slot": "detect" })).await,
         ("POST", Some("predict")) if path.starts_with("/models") => {
             client.post(path, json!({ "input_data": { "x": [[1, 2, 3, 4]] } })).await
         }
@@ -187,7 +209,7 @@ async fn what_is_another_tenants_does_not_exist() {
     assert_eq!(world_has("/media").await.is(200).json["total"], 1);
     assert_eq!(world_has("/slots").await.is(200).json["total"], 1);
     // And the stranger's own lists are empty.
-    for path in ["/media", "/tasks"] {
+    for path in ["/media", "/tasks", "/models", "/quarantine", "/slots/detect/history"] {
         assert_eq!(stranger.get(path).await.is(200).json["total"], 0, "{path}");
     }
 }
@@ -198,6 +220,9 @@ async fn with_the_scope_the_call_goes_through() {
         let world = World::new().await;
         let tenant_id = world.tenant_id().await;
         let client = match (other, *scope) {
+            (Other::Operator, _) if path.starts_with("/quarantine") => {
+                world.app.operator().with("x-tenant-id", &tenant_id)
+            }
             (Other::Operator, _) => world.app.operator(),
             (_, "any") => world.app.key(&tenant_id, &["read"]).await,
             (_, scope) => world.app.key(&tenant_id, &[scope]).await,

@@ -18,7 +18,7 @@ async fn a_model_goes_to_its_conventional_place_and_everyone_is_told() {
         "updated_at": "2026-01-02T03:04:05Z",
     });
     assert_eq!(put, right);
-    assert_eq!(app.objects(), ["models/tenant-001/detect.onnx"]);
+    assert_eq!(app.objects(), ["models/tenant-001/detect.onnx", "models/tenant-001/kept/detect/1.onnx"]);
     assert!(app.ml.asked().ends_with(&["check Some(Detect)".to_owned(), "forget tenant-001/detect".to_owned()]));
     let told = ModelRef::new(TenantSlug::parse("tenant-001").unwrap(), Slot::Detect);
     assert_eq!(changes.try_recv().unwrap(), told);

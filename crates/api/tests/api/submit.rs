@@ -157,7 +157,7 @@ async fn a_file_and_a_task_can_come_together_in_any_order() {
         let media = tenant.get(&format!("/media/{}", made["media_id"].as_str().unwrap())).await.is(200).json;
         assert_eq!((&media["file_name"], &media["kind"]), (&json!("x.png"), &json!("image")));
     }
-    assert_eq!(app.objects().len(), 3);
+    assert_eq!(app.objects().len(), 4);
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn a_repeated_form_gives_the_same_task_and_keeps_one_file() {
     let other = [PICTURE, b"!"].concat();
     let refused = keyed.post_form("/tasks", &[("file", None, &other), ("task", None, DETECT)]).await;
     refused.refuses(409, "idempotency_conflict");
-    assert_eq!(app.objects().len(), 2);
+    assert_eq!(app.objects().len(), 3);
     assert_eq!(tenant.get("/media").await.json["total"], 1);
 }
 

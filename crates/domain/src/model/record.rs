@@ -59,9 +59,29 @@ pub struct ModelFacts {
     pub inputs: Vec<PortFacts>,
     /// What comes out.
     pub outputs: Vec<PortFacts>,
-    /// Version of the standard operator set.
-    pub opset_version: Option<i64>,
-    /// Versions of all operator sets by domain; the standard one is `ai.onnx`.
+    /// What the file says of itself.
+    pub words: FileWords,
+    /// Further metadata that the file carries, bounded.
+    pub custom_metadata: BTreeMap<String, String>,
+    /// What runs it, for instance `CPUExecutionProvider`.
+    pub providers: Vec<String>,
+    /// What a vision model does: `detect`, `segment`, `classify`, `obb`, `pose`.
+    pub vision_task: Option<String>,
+    /// How long the trial run took, when there was one.
+    pub trial_run_ms: Option<f64>,
+    /// Why the trial run failed, when it did: the model may want other inputs than zeros.
+    pub trial_failure: Option<String>,
+    /// Memory that the loaded model took in its throw-away process.
+    pub memory_bytes: Option<u64>,
+}
+
+/// What a model's file says of itself. Texts are cut to a bounded length and have no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileWords {
+    /// Version of the file format.
+    pub ir_version: i64,
+    /// Versions of the operator sets by domain; the standard one is `ai.onnx`.
     pub opsets: BTreeMap<String, i64>,
     /// The program that wrote the file.
     pub producer_name: String,
@@ -75,16 +95,13 @@ pub struct ModelFacts {
     pub domain: String,
     /// The file's own version number.
     pub model_version: Option<i64>,
-    /// Further metadata that the file carries, bounded.
-    pub custom_metadata: BTreeMap<String, String>,
-    /// What runs it, for instance `CPUExecutionProvider`.
-    pub providers: Vec<String>,
-    /// What a vision model does: `detect`, `segment`, `classify`, `obb`, `pose`.
-    pub vision_task: Option<String>,
-    /// How long the trial run took, when there was one.
-    pub trial_run_ms: Option<f64>,
-    /// Memory that the loaded model took in its throw-away process.
-    pub memory_bytes: Option<u64>,
+}
+
+impl FileWords {
+    /// Version of the standard operator set.
+    pub fn opset_version(&self) -> Option<i64> {
+        self.opsets.get("ai.onnx").copied()
+    }
 }
 
 /// One input or output.
@@ -92,7 +109,7 @@ pub struct ModelFacts {
 pub struct PortFacts {
     /// Its name.
     pub name: String,
-    /// `tensor`, `map` or `sequence`.
+    /// What kind of value it is.
     #[serde(default)]
     pub kind: PortKind,
     /// Its element type as the Open Inference Protocol spells it, for instance `FP32`.
@@ -112,6 +129,8 @@ pub enum PortKind {
     Map,
     /// A sequence; its element type is that of its elements.
     Sequence,
+    /// A value that may be missing.
+    Optional,
 }
 
 impl Model {

@@ -66,7 +66,10 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
-        let cache = Cache::redis(&redis, clock.clone());
+        let cache = match config.redis.enabled {
+            true => Cache::redis(&redis, clock.clone()),
+            false => Cache::in_process(clock.clone()),
+        };
         Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
 
@@ -104,6 +107,7 @@ impl Truth {
         Worker::new(WorkerParts {
             id: format!("{}-{}-{}", host.trim(), std::process::id(), ports.clock.now().as_micros()),
             tasks: self.stores.tasks.clone(),
+            quarantine: self.stores.quarantine.clone(),
             queues: ports.queues.clone(),
             results: ports.results.clone(),
             signals: ports.signals.clone(),

@@ -127,6 +127,8 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
         max_media_bytes: server.max_media_bytes,
         max_model_bytes: server.max_model_bytes,
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
+        model_cache_ttl: config.cache.model_ttl,
+        model_list_cache_ttl: config.cache.model_list_ttl,
         idempotency_ttl: config.retention.idempotency,
         inference_timeout: config.ml.inference_timeout,
         background_inference: config.ml.background_inference,

@@ -8,9 +8,11 @@ mod graph;
 mod names;
 mod tensor;
 mod wire;
+mod words;
 
 use functions::Functions;
 use graph::GraphScan;
+use ortolan_domain::model::FileWords;
 use wire::Fields;
 
 /// Graphs inside of graphs (the branches of an `If`, the body of a `Loop`).
@@ -53,10 +55,8 @@ impl ScanError {
 /// What the scan learnt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanFacts {
-    /// The version of the file format.
-    pub ir_version: i64,
-    /// The version of ONNX's own operators.
-    pub opset: i64,
+    /// What the file says of itself.
+    pub words: FileWords,
     /// Nodes in all graphs and functions together.
     pub nodes: usize,
 }
@@ -67,7 +67,8 @@ pub fn scan(file: &[u8]) -> Result<ScanFacts, ScanError> {
     let mut fields = Fields::new(file);
     while let Some((number, value)) = fields.next()? {
         match number {
-            1 => model.facts.ir_version = ir_version(value.int()?)?,
+            1 => model.facts.words.ir_version = ir_version(value.int()?)?,
+            2..=6 => words::note(&mut model.facts.words, number, value)?,
             7 => model.graph(value.bytes()?)?,
             8 => model.opset(value.bytes()?)?,
             14 => model.metadata(value.bytes()?)?,
@@ -91,7 +92,9 @@ struct ModelScan<'a> {
 impl<'a> ModelScan<'a> {
     fn graph(&mut self, bytes: &'a [u8]) -> Result<(), ScanError> {
         self.has_graph = true;
-        self.graphs.main(bytes)
+        self.graphs.main(bytes)?;
+        self.facts.words.graph_name = words::graph_name(bytes)?;
+        Ok(())
     }
 
     fn opset(&mut self, bytes: &[u8]) -> Result<(), ScanError> {
@@ -105,6 +108,7 @@ impl<'a> ModelScan<'a> {
             }
         }
         if !matches!(domain, b"" | b"ai.onnx") {
+            words::note_opset(&mut self.facts.words, domain, version);
             return Ok(());
         }
         if !(1..=MAX_OPSET).contains(&version) {
@@ -112,7 +116,7 @@ impl<'a> ModelScan<'a> {
                 "the model needs operator set {version}; 1 to {MAX_OPSET} are supported"
             )));
         }
-        self.facts.opset = version;
+        words::note_opset(&mut self.facts.words, b"ai.onnx", version);
         Ok(())
     }
 
@@ -132,7 +136,7 @@ impl<'a> ModelScan<'a> {
         if !self.has_graph {
             return Err(ScanError::NotAModel);
         }
-        if self.facts.opset == 0 && !self.graphs.uses_other_domains_only() {
+        if self.facts.words.opset_version().is_none() && !self.graphs.uses_other_domains_only() {
             return Err(ScanError::refused("the model names no operator set"));
         }
         self.graphs.finish()?;

@@ -51,7 +51,7 @@ pub(super) async fn validate(
         facts,
         sha256,
         size_bytes: model.len() as u64,
-        ir_version: Some(scan.ir_version),
+        words: scan.words,
         trial,
         trial_failure,
         memory_bytes: peak.saturating_sub(empty),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use ortolan_domain::model::{Model, ModelFile, RegistryName, VersionLabel};
-use ortolan_domain::{ModelId, TenantId, Timestamp};
+use ortolan_domain::{ModelId, Slot, TenantId, Timestamp};
 use sqlx::types::Uuid;
 
 use super::super::Store;
@@ -138,6 +138,27 @@ impl QuarantineStore for Store {
         let (pair, model) = (pair.clone(), model.to_owned());
         let steers = self.lanes.steers();
         steers.single(move |to, _| quarantine::record(to, tenant, pair.clone(), model.clone(), now).boxed()).await
+    }
+
+    async fn record_slot_crash(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        input_hash: &str,
+        now: Timestamp,
+    ) -> Result<Option<CrashRecord>, StoreError> {
+        let input = input_hash.to_owned();
+        let steers = self.lanes.steers();
+        steers.single(move |to, _| quarantine::record_in_slot(to, tenant, slot, input.clone(), now).boxed()).await
+    }
+
+    async fn quarantined_in_slot(
+        &self,
+        tenant: TenantId,
+        slot: Slot,
+        input_hash: &str,
+    ) -> Result<Option<CrashRecord>, StoreError> {
+        quarantine::find_in_slot(&mut *self.read().await?, tenant, slot, input_hash).await
     }
 
     async fn quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<Option<CrashRecord>, StoreError> {

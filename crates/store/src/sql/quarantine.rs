@@ -1,6 +1,8 @@
 //! Pairs of a model's file and an input that crashed.
 
-use ortolan_domain::{TenantId, Timestamp};
+use std::time::Duration;
+
+use ortolan_domain::{Slot, TenantId, Timestamp};
 use sqlx::types::Uuid;
 
 use super::binder::{Binder, execute, fetch, fetch_optional};
@@ -29,7 +31,8 @@ fn read(row: &Row) -> Result<CrashRecord, StoreError> {
 const RECORD: &str = concat!(
     "INSERT INTO model_crashes (tenant_id, model_sha256, input_hash, id, model, crashes, first_at, last_at)
      SELECT $1, $2, $3, $4, $5, 1, $6, $6 FROM tenants WHERE tenants.id = $1
-     ON CONFLICT (tenant_id, model_sha256, input_hash) DO UPDATE SET crashes = model_crashes.crashes + 1,
+     ON CONFLICT (tenant_id, model_sha256, input_hash) DO UPDATE SET
+        crashes = model_crashes.crashes + CASE WHEN $6 - model_crashes.last_at >= $7 THEN 1 ELSE 0 END,
         model = excluded.model, last_at = excluded.last_at
      RETURNING ",
     crash_columns!()
@@ -43,8 +46,57 @@ pub(super) async fn record(
     model: String,
     now: Timestamp,
 ) -> Result<CrashRecord, StoreError> {
-    let values = of(tenant, &pair).with(Uuid::now_v7()).with(model).with(now.as_micros());
+    count(connection, tenant, (pair, model), Duration::ZERO, now).await
+}
+
+/// Counts a crash of a pair and its model's name, unless it follows the one before in less than `apart`.
+async fn count(
+    connection: &mut Connection,
+    tenant: TenantId,
+    (pair, model): (CrashPair, String),
+    apart: Duration,
+    now: Timestamp,
+) -> Result<CrashRecord, StoreError> {
+    let apart_us = i64::try_from(apart.as_micros()).unwrap_or(i64::MAX);
+    let values = of(tenant, &pair).with(Uuid::now_v7()).with(model).with(now.as_micros()).with(apart_us);
     fetch_optional(connection, RECORD, values).await?.as_ref().map_or(Err(StoreError::NoParent), read)
+}
+
+/// Counts a crash of an input with what the slot is recorded to hold.
+pub(super) async fn record_in_slot(
+    connection: &mut Connection,
+    tenant: TenantId,
+    slot: Slot,
+    input_hash: String,
+    now: Timestamp,
+) -> Result<Option<CrashRecord>, StoreError> {
+    let values = Binder::default().with(tenant.as_uuid()).with(slot.as_str());
+    let Some(row) = fetch_optional(connection, HELD, values).await? else { return Ok(None) };
+    let model_sha256 = Reader::new("slots", &row).get()?;
+    let pair = CrashPair { model_sha256, input_hash };
+    count(connection, tenant, (pair, slot.to_string()), ONE_DEATH, now).await.map(Some)
+}
+
+/// Runs that end so close to each other were ended by one death of their process.
+const ONE_DEATH: Duration = Duration::from_millis(500);
+
+const HELD: &str = "SELECT sha256 FROM slots WHERE tenant_id = $1 AND slot = $2";
+
+const FIND_IN_SLOT: &str = "SELECT model_crashes.id, model_crashes.model_sha256, model_crashes.input_hash, \
+     model_crashes.model, model_crashes.crashes, model_crashes.first_at, model_crashes.last_at
+     FROM slots JOIN model_crashes
+        ON model_crashes.tenant_id = slots.tenant_id AND model_crashes.model_sha256 = slots.sha256
+     WHERE slots.tenant_id = $1 AND model_crashes.crashes >= $2 AND slots.slot = $3 AND model_crashes.input_hash = $4";
+
+/// The record of an input with what the slot is recorded to hold, if that pair is in quarantine.
+pub(super) async fn find_in_slot(
+    connection: &mut Connection,
+    tenant: TenantId,
+    slot: Slot,
+    input_hash: &str,
+) -> Result<Option<CrashRecord>, StoreError> {
+    let values = of_tenant(tenant).with(slot.as_str()).with(input_hash.to_owned());
+    fetch_optional(connection, FIND_IN_SLOT, values).await?.as_ref().map(read).transpose()
 }
 
 fn of(tenant: TenantId, pair: &CrashPair) -> Binder {

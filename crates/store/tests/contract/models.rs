@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ortolan_domain::model::{
-    Model, ModelFacts, ModelFile, ModelStatus, PortFacts, PortKind, RegistryName, VersionLabel,
+    FileWords, Model, ModelFacts, ModelFile, ModelStatus, PortFacts, PortKind, RegistryName, VersionLabel,
 };
 use ortolan_domain::{ModelId, TenantId};
 use ortolan_store::{
@@ -49,7 +49,7 @@ fn facts() -> Box<ModelFacts> {
     Box::new(ModelFacts {
         inputs: vec![port(PortKind::Tensor, vec![None, Some(3)])],
         outputs: vec![port(PortKind::Map, Vec::new())],
-        opset_version: Some(17),
+        words: FileWords { opsets: [("ai.onnx".to_owned(), 17)].into(), ..FileWords::default() },
         trial_run_ms: Some(0.25),
         ..ModelFacts::default()
     })

@@ -1,9 +1,11 @@
 //! Pairs of model and input that crash.
 
+use ortolan_domain::Slot;
 use ortolan_store::CrashPair;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, at};
+use crate::slots::uploaded;
 
 fn pair(model: &str, input: &str) -> CrashPair {
     CrashPair { model_sha256: model.to_owned(), input_hash: input.to_owned() }
@@ -22,6 +24,18 @@ pub(crate) async fn three_crashes_of_a_pair_and_of_a_tenant(f: Fixture) {
     for other in [pair("m2", "i"), pair("m", "i2")] {
         assert!(store.quarantined(tenant, &other).await.unwrap().is_none());
     }
+    let in_slot = async |tenant| store.quarantined_in_slot(tenant, Slot::Detect, "i").await.unwrap();
+    assert!(in_slot(tenant).await.is_none(), "the slot is empty");
+    assert!(store.record_slot_crash(tenant, Slot::Detect, "i", at(4)).await.unwrap().is_none());
+    f.stores.slots.record_slot(tenant, uploaded("m", 5), at(4)).await.unwrap();
+    assert_eq!(in_slot(tenant).await, Some(record));
+    let again = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
+    assert_eq!((again.crashes, again.last_at), (4, at(5)));
+    let at_once = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
+    assert_eq!(at_once.crashes, 4, "one death of the process ended both runs");
+    f.stores.slots.record_slot(tenant, uploaded("m2", 5), at(6)).await.unwrap();
+    assert!(in_slot(tenant).await.is_none(), "another model");
+    assert!(in_slot(beta).await.is_none());
     assert!(store.quarantined(beta, &pair("m", "i")).await.unwrap().is_none(), "another tenant's crashes are its own");
     assert_eq!(store.quarantine(beta, 10, 0).await.unwrap().total, 0);
 }

@@ -22,11 +22,12 @@ use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, PreferWait};
 use crate::media::{delete_media, register};
 use crate::openapi::refusals;
+use crate::quarantine::refuse_quarantined;
 use crate::state::ApiState;
 
 refusals!(
     SubmitRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory, IdempotencyConflict,
-    QuotaExceeded, DeadlineExceeded
+    Quarantined, QuotaExceeded, DeadlineExceeded
 );
 
 /// Submits a task
@@ -95,6 +96,10 @@ async fn submit(
     let input = match &uploaded {
         Some(media) => input::of_media(&wish, media).map(Some),
         None => input::of_stored(state, tenant, &wish).await,
+    };
+    let input = match input {
+        Ok(input) => refuse_quarantined(state, tenant.id, wish.task_type, input.as_ref()).await.map(|()| input),
+        Err(refusal) => Err(refusal),
     };
     let outcome = match input {
         Ok(input) => {

@@ -92,7 +92,7 @@ impl TestApp {
         let _ = announce.1.set(dispatcher.clone());
         let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
         let cache = Cache::in_process(clock.clone());
-        let wired = Wired { stores, signals, dispatcher, blobs, cache };
+        let wired = Wired { stores, signals, dispatcher, cache, blobs };
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
         change(&mut settings);
         let (ml, stop) = (RecordingMl::new(wired.blobs.clone()), CancellationToken::new());

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ortolan_blobs::{Blobs, ObjectPath};
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::{MediaFacts, MediaKind};
-use ortolan_domain::model::ModelRef;
+use ortolan_domain::model::{FileWords, ModelRef};
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
     CheckModel, InferAnswer, InferRequest, Inference, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
@@ -80,7 +80,8 @@ impl Inference for RecordingMl {
         self.note(format!("check {:?}", request.slot));
         let bytes = self.bytes(&request.tenant, &request.object_path).await;
         match bytes.split(|byte| *byte == b':').next().unwrap_or_default() {
-            b"model" => Ok(report()),
+            b"model" => Ok(report(&bytes)),
+            b"busy" => Err(MlError::new(ErrorCode::Unavailable, "no runner could be started")),
             b"killer" => Err(MlError::new(ErrorCode::Crashed, "signal 8")),
             _ => Err(MlError::new(ErrorCode::InvalidModel, "this is no ONNX file")),
         }
@@ -172,17 +173,27 @@ impl Inference for RecordingMl {
     }
 }
 
-fn report() -> ModelReport {
+fn report(bytes: &[u8]) -> ModelReport {
+    let spec =
+        |kind, datatype: &str, shape| TensorSpec { name: "x".to_owned(), datatype: datatype.to_owned(), shape, kind };
+    let words = FileWords {
+        ir_version: 8,
+        opsets: [("ai.onnx".to_owned(), 17)].into(),
+        producer_name: "exporter".to_owned(),
+        producer_version: "2.1".to_owned(),
+        ..FileWords::default()
+    };
     ModelReport {
-        sha256: String::new(),
-        size_bytes: 0,
-        inputs: Vec::new(),
-        outputs: Vec::new(),
-        opsets: Default::default(),
-        producer: String::new(),
+        sha256: ortolan_domain::hash::sha256_hex(bytes),
+        size_bytes: bytes.len() as u64,
+        inputs: vec![spec(TensorKind::Tensor, "FP32", vec![-1, 3])],
+        outputs: vec![spec(TensorKind::Sequence, "UNKNOWN", Vec::new())],
+        words,
+        providers: vec!["CPUExecutionProvider".to_owned()],
         metadata: Default::default(),
         vision_task: None,
-        trial_run_ms: None,
-        memory_bytes: None,
+        trial_run_ms: Some(0.5),
+        trial_failure: None,
+        memory_bytes: Some(1_000_000),
     }
 }
