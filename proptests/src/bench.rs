@@ -181,6 +181,8 @@ pub fn worker_settings(concurrency: usize) -> WorkerSettings {
         concurrency,
         lease: Duration::from_secs(30),
         job_timeout: Duration::from_secs(60),
+        soft_limit: Duration::from_secs(60),
+        hard_limit: Duration::from_secs(60),
         max_tries: 3,
         backoff: Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(1) },
         drain: Duration::from_secs(30),

@@ -50,6 +50,8 @@ impl Bench {
                 concurrency: 8,
                 lease: Duration::from_secs(30),
                 job_timeout: Duration::from_secs(60),
+                soft_limit: Duration::from_secs(60),
+                hard_limit: Duration::from_secs(60),
                 max_tries: 1,
                 backoff: Backoff { base: Duration::from_millis(1), cap: Duration::from_millis(1) },
                 drain: Duration::from_secs(1),

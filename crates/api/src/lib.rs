@@ -16,6 +16,7 @@ mod cache;
 mod error;
 mod extract;
 mod health;
+mod jobs;
 mod keys;
 mod limits;
 mod me;

@@ -10,8 +10,8 @@ use crate::error::ApiError;
 use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
-    cache, health, keys, me, media, model_cache, models, openapi, pages, pipelines, predict, predictions, quarantine,
-    slots, tasks, tenants, v2,
+    cache, health, jobs, keys, me, media, model_cache, models, openapi, pages, pipelines, predict, predictions,
+    quarantine, slots, tasks, tenants, v2,
 };
 
 /// Where the endpoints lie.
@@ -53,6 +53,7 @@ fn endpoints() -> OpenApiRouter<ApiState> {
         model_cache::routes(),
         predict::routes(),
         predictions::routes(),
+        jobs::routes(),
         cache::routes(),
         tenants::routes(),
         keys::routes(),

@@ -51,6 +51,8 @@ pub struct ApiSettings {
     pub idempotency_ttl: Duration,
     /// How long a synchronous prediction may take.
     pub inference_timeout: Duration,
+    /// Answers predictions with a job instead of waiting.
+    pub background_inference: bool,
     /// How long answers of predictions are kept; `None` for not at all.
     pub prediction_cache: Option<Duration>,
     /// The largest body of an inference, decompressed, in bytes.
@@ -89,6 +91,7 @@ impl Default for ApiSettings {
             model_list_cache_ttl: Duration::from_secs(60),
             idempotency_ttl: Duration::from_secs(24 * 3600),
             inference_timeout: Duration::from_secs(30),
+            background_inference: false,
             prediction_cache: Some(Duration::from_secs(300)),
             max_tensor_bytes: 64 << 20,
             max_tensor_bytes_at_once: 1 << 30,

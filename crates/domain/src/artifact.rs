@@ -10,6 +10,7 @@ use crate::time::Timestamp;
 
 pub mod image;
 pub mod media;
+pub mod tensors;
 
 /// What an artifact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,11 +48,14 @@ pub enum ArtifactType {
     /// [`PipelineResultV1`](crate::pipeline::PipelineResultV1).
     #[serde(rename = "pipeline.result")]
     PipelineResult,
+    /// [`tensors::PredictionV1`].
+    #[serde(rename = "model.prediction")]
+    Prediction,
 }
 
 impl ArtifactType {
     /// All types.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ObjectDetection,
         Self::Segmentation,
         Self::OrientedDetection,
@@ -63,6 +67,7 @@ impl ArtifactType {
         Self::PlaceClassification,
         Self::Scene,
         Self::PipelineResult,
+        Self::Prediction,
     ];
 
     /// The word used in JSON and in the database.
@@ -79,6 +84,7 @@ impl ArtifactType {
             Self::PlaceClassification => "place.classification",
             Self::Scene => "scene",
             Self::PipelineResult => "pipeline.result",
+            Self::Prediction => "model.prediction",
         }
     }
 
@@ -109,6 +115,7 @@ impl ArtifactType {
             Self::PlaceClassification => check::<media::PlaceClassificationV1>(payload),
             Self::Scene => check::<media::SceneV1>(payload),
             Self::PipelineResult => check::<crate::pipeline::PipelineResultV1>(payload),
+            Self::Prediction => check::<tensors::PredictionV1>(payload),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::error::FieldError;
 use crate::hash;
+use crate::id::ModelId;
 use crate::pipeline::{PipelineConfig, PipelineError, PipelineWish};
 use crate::slot::Slot;
 use crate::task::TaskType;
@@ -131,6 +132,27 @@ pub struct NoopConfig {
     pub sleep_ms: u64,
 }
 
+/// The configuration of a job: which version is asked, and what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InferenceConfig {
+    /// The version in the registry.
+    pub model_id: ModelId,
+    /// The inputs by name, as nested lists.
+    pub input_data: Written,
+}
+
+/// JSON exactly as it was written: numbers keep every digit.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Written(pub Box<RawValue>);
+
+impl PartialEq for Written {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
 /// The configuration of any task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -141,6 +163,8 @@ pub enum TaskConfig {
     Sahi(SahiConfig),
     /// Several steps over one picture.
     Pipeline(PipelineConfig),
+    /// Named tensors through a version in the registry.
+    Inference(InferenceConfig),
     /// Nothing at all.
     Noop(NoopConfig),
 }
@@ -187,6 +211,7 @@ impl TaskConfig {
     pub fn read(kind: TaskType, json: &RawValue) -> Result<Self, FieldError> {
         Ok(match kind {
             TaskType::Noop => Self::Noop(read(json)?),
+            TaskType::Inference => Self::Inference(read(json)?),
             TaskType::SahiDetection => Self::Sahi(read(json)?),
             TaskType::Pipeline => Self::Pipeline(read(json)?),
             _ => Self::Image(read(json)?),
@@ -195,21 +220,23 @@ impl TaskConfig {
 
     /// Checks what a client sent for a task of type `kind` and fills in the defaults.
     pub fn check(kind: TaskType, json: &RawValue, defaults: ConfidenceDefaults) -> Result<CheckedConfig, ConfigError> {
-        let mut config = match kind {
-            TaskType::Pipeline => {
-                let checked = PipelineConfig::check(read(json)?, defaults);
-                Self::Pipeline(checked.map_err(ConfigError::in_config)?)
-            }
-            _ => Self::read(kind, json)?,
-        };
-        config.check_ranges()?;
-        config.fill(kind, defaults);
-        Ok(config.written()?)
+        if kind == TaskType::Pipeline {
+            let checked = PipelineConfig::check(read(json)?, defaults).map_err(ConfigError::in_config)?;
+            return Ok(Self::Pipeline(checked).written()?);
+        }
+        Ok(Self::read(kind, json)?.checked(kind, defaults)?)
     }
 
     /// Checks a pipeline that is a request of its own, whose fields are named without a `config.` before them.
     pub fn of_pipeline(wish: PipelineWish, defaults: ConfidenceDefaults) -> Result<CheckedConfig, ConfigError> {
         Ok(Self::Pipeline(PipelineConfig::check(wish, defaults)?).written()?)
+    }
+
+    /// Checks a typed configuration and fills in the defaults.
+    pub fn checked(mut self, kind: TaskType, defaults: ConfidenceDefaults) -> Result<CheckedConfig, FieldError> {
+        self.check_ranges()?;
+        self.fill(kind, defaults);
+        self.written()
     }
 
     fn written(self) -> Result<CheckedConfig, FieldError> {
@@ -233,7 +260,7 @@ impl TaskConfig {
             Self::Image(config) => config.use_gpu,
             Self::Sahi(config) => config.use_gpu,
             Self::Pipeline(config) => config.use_gpu,
-            Self::Noop(_) => None,
+            Self::Inference(_) | Self::Noop(_) => None,
         }
     }
 
@@ -243,7 +270,7 @@ impl TaskConfig {
             Self::Image(config) => config.model_profile,
             Self::Sahi(config) => config.model_profile,
             Self::Pipeline(config) => config.model_profile,
-            Self::Noop(_) => ModelProfileName::Balanced,
+            Self::Inference(_) | Self::Noop(_) => ModelProfileName::Balanced,
         }
     }
 
@@ -251,7 +278,7 @@ impl TaskConfig {
         let threshold = match self {
             Self::Image(config) => &mut config.confidence_threshold,
             Self::Sahi(config) => &mut config.confidence_threshold,
-            Self::Pipeline(_) | Self::Noop(_) => return,
+            Self::Pipeline(_) | Self::Inference(_) | Self::Noop(_) => return,
         };
         let default = match kind {
             TaskType::ObjectDetection | TaskType::SahiDetection => Some(defaults.detect),
@@ -268,6 +295,7 @@ impl TaskConfig {
             Self::Noop(NoopConfig { sleep_ms }) if *sleep_ms > MAX_SLEEP_MS => {
                 Err(FieldError::new("config.sleep_ms", format!("must be at most {MAX_SLEEP_MS}, was {sleep_ms}")))
             }
+            Self::Inference(InferenceConfig { input_data, .. }) => input_data.require_object("config.input_data"),
             Self::Pipeline(_) | Self::Noop(_) => Ok(()),
         }
     }
@@ -279,6 +307,15 @@ impl ConfigError {
         match self {
             Self::Field(error) => Self::Field(FieldError { field: format!("config.{}", error.field), ..error }),
             other => other,
+        }
+    }
+}
+
+impl Written {
+    fn require_object(&self, field: &str) -> Result<(), FieldError> {
+        match self.0.get().trim_start().starts_with('{') {
+            true => Ok(()),
+            false => Err(FieldError::new(field, "must be an object of values by the names of inputs")),
         }
     }
 }

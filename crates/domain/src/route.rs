@@ -51,7 +51,9 @@ pub struct RouteTable(BTreeMap<TaskType, QueueName>);
 
 impl Default for RouteTable {
     fn default() -> Self {
-        let queue = |kind| if kind == TaskType::Noop { QueueName::CpuJobs } else { QueueName::GpuJobs };
+        let queue = |kind| {
+            if matches!(kind, TaskType::Inference | TaskType::Noop) { QueueName::CpuJobs } else { QueueName::GpuJobs }
+        };
         Self(TaskType::ALL.into_iter().map(|kind| (kind, queue(kind))).collect())
     }
 }

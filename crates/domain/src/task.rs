@@ -166,18 +166,21 @@ pub enum TaskType {
     SahiDetection,
     /// Several steps over one picture.
     Pipeline,
+    /// Named tensors through a version in the registry: a job.
+    Inference,
     /// Goes the whole way and does nothing, for benches and health.
     Noop,
 }
 
 impl TaskType {
     /// All types that can be submitted.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ObjectDetection,
         Self::Segmentation,
         Self::Classification,
         Self::SahiDetection,
         Self::Pipeline,
+        Self::Inference,
         Self::Noop,
     ];
 
@@ -189,6 +192,7 @@ impl TaskType {
             Self::Classification => "classification",
             Self::SahiDetection => "sahi_detection",
             Self::Pipeline => "pipeline",
+            Self::Inference => "inference",
             Self::Noop => "noop",
         }
     }
@@ -204,7 +208,7 @@ impl TaskType {
             Self::ObjectDetection | Self::SahiDetection => Some(Slot::Detect),
             Self::Segmentation => Some(Slot::Segment),
             Self::Classification => Some(Slot::Classify),
-            Self::Pipeline | Self::Noop => None,
+            Self::Pipeline | Self::Inference | Self::Noop => None,
         }
     }
 

@@ -109,6 +109,7 @@ impl MlService {
     async fn produce(&self, job: &MlJob, config: TaskConfig, cancel: &CancellationToken) -> Result<Produced, MlError> {
         match config {
             TaskConfig::Noop(config) => self.sleep(Duration::from_millis(config.sleep_ms), job, cancel).await,
+            TaskConfig::Inference(config) => self.tensors(job, config, cancel).await,
             TaskConfig::Image(config) => self.picture(job, &config, Area::Whole, cancel).await,
             TaskConfig::Sahi(config) => {
                 self.picture(job, &config.of_tile(), Area::Tiles(convert::tiling(&config)), cancel).await

@@ -19,6 +19,7 @@ pub mod http;
 mod infer;
 mod inference;
 mod job;
+mod job_tensors;
 mod observe;
 mod picture;
 mod pipeline;

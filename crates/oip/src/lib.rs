@@ -12,6 +12,7 @@ mod decompress;
 mod elements;
 mod error;
 mod frame;
+mod plain;
 pub mod render;
 mod request;
 mod response;
@@ -20,6 +21,7 @@ pub mod signature;
 pub use decompress::{Encoding, compress, decompress};
 pub use error::OipError;
 pub use frame::Frame;
+pub use plain::outputs_json;
 pub use request::{InferRequest, WantedOutput};
 pub use response::{InferResponse, NamedOutput, WrittenResponse};
 

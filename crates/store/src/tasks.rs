@@ -160,6 +160,17 @@ pub enum CancelOutcome {
     NotFound,
 }
 
+/// What became of a wish to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// Gone, with its artifacts.
+    Deleted,
+    /// It has not ended.
+    WrongState(TaskStatus),
+    /// The tenant has no such task.
+    NotFound,
+}
+
 /// What became of a wish to try again.
 #[derive(Debug)]
 pub enum RetryOutcome {
@@ -283,6 +294,9 @@ pub trait TaskStore: Send + Sync {
 
     /// Moves an open row to `cancelled`; durable when it returns.
     async fn cancel(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<CancelOutcome, StoreError>;
+
+    /// Deletes an ended row with its artifacts.
+    async fn delete(&self, tenant: TenantId, id: TaskId) -> Result<DeleteOutcome, StoreError>;
 
     /// Moves a failed or cancelled row to `pending` with the same configuration; `attempt` keeps growing.
     async fn retry(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<RetryOutcome, StoreError>;

@@ -17,6 +17,10 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// How long a run may take in all.
     pub job_timeout: Duration,
+    /// After how long the ML service is to end a job.
+    pub soft_limit: Duration,
+    /// After how long a job is given up, whatever the ML service does.
+    pub hard_limit: Duration,
     /// A task's tries before a transient failure is final.
     pub max_tries: i32,
     /// How long to wait between tries.

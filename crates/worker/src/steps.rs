@@ -1,10 +1,12 @@
 //! The single steps of a run, each of them one look or one guarded write. [`Worker::run`] takes them one after the other; in
 //! public so that a simulator can stop, lose or repeat a worker between any two of them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use ortolan_domain::job::{Attempt, Delivery, MlJob, delivery_id};
 use ortolan_domain::task::TaskError;
-use ortolan_domain::{ErrorCode, RunId, Task, TaskStatus, Timestamp};
+use ortolan_domain::{ErrorCode, RunId, Task, TaskStatus, TaskType, Timestamp};
 use ortolan_results::Waited;
 use ortolan_store::{Claim, Completion, Failure, Fate, Fence, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -71,7 +73,7 @@ impl Worker {
             input: task.spec.input.clone(),
             config: task.spec.config.clone(),
             config_hash: task.spec.config_hash.clone(),
-            deadline_at,
+            deadline_at: deadline_at.min(self.limit(task, self.0.parts.settings.soft_limit)),
         };
         let pushed = self.0.parts.queues.ml.push(vec![(delivery_id(attempt), job)]).await;
         pushed.map(drop).map_err(|failure| {
@@ -80,10 +82,19 @@ impl Worker {
         })
     }
 
+    /// When a run must have ended by a limit for jobs; other tasks know their deadline only.
+    fn limit(&self, task: &Task, limit: Duration) -> Timestamp {
+        match task.spec.task_type {
+            TaskType::Inference => task.started_at.unwrap_or_else(|| self.0.parts.clock.now()).plus(limit),
+            _ => Timestamp::from_micros(i64::MAX),
+        }
+    }
+
     /// Waits for a run's result until its deadline, or until `lost` says that its lease is lost.
     pub async fn wait(&self, task: &Task, lost: &CancellationToken) -> Awaited {
         let (attempt, parts) = (attempt_of(task), &self.0.parts);
         let until = task.deadline_at.unwrap_or_else(|| parts.clock.now());
+        let until = until.min(self.limit(task, parts.settings.hard_limit));
         let waited = tokio::select! {
             waited = parts.results.wait(attempt, until) => waited,
             () = lost.cancelled() => return Awaited::Lost,

@@ -105,6 +105,8 @@ fn settings() -> WorkerSettings {
         concurrency: 8,
         lease: LEASE,
         job_timeout: Duration::from_secs(120),
+        soft_limit: Duration::from_secs(120),
+        hard_limit: Duration::from_secs(120),
         max_tries: 3,
         backoff: Backoff { base: Duration::ZERO, cap: Duration::ZERO },
         drain: Duration::ZERO,

@@ -10,8 +10,8 @@ use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
 use ortolan_domain::{Task, TaskId, TenantId, Timestamp};
 use ortolan_store::{
-    CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Idempotency, LostLease, Page,
-    QueueDepth, RetryOutcome, StoreError, Submission, TaskFilter, TaskStore,
+    CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, LostLease,
+    Page, QueueDepth, RetryOutcome, StoreError, Submission, TaskFilter, TaskStore,
 };
 
 const UP: u8 = 0;
@@ -77,6 +77,7 @@ carried! {
     fn complete(completion: Completion) -> bool;
     fn fail(failure: Failure) -> bool;
     fn cancel(tenant: TenantId, id: TaskId, now: Timestamp) -> CancelOutcome;
+    fn delete(tenant: TenantId, id: TaskId) -> DeleteOutcome;
     fn retry(tenant: TenantId, id: TaskId, now: Timestamp) -> RetryOutcome;
     fn lose_leases(now: Timestamp, max_crashes: i32, limit: u32) -> Vec<LostLease>;
     fn take_back_undelivered(queued_before: Timestamp, now: Timestamp, limit: u32) -> Vec<Attempt>;

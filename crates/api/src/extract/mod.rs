@@ -13,5 +13,5 @@ pub use client_ip::ClientIp;
 pub use idempotency::IdempotencyKey;
 pub use json::{JsonBody, parse_json, require_json, require_object};
 pub use path::{IdPath, NamePath, QuarantineId, SlotPath};
-pub use prefer::PreferWait;
+pub use prefer::{PreferAsync, PreferWait};
 pub use query::{PageQuery, PageWish, Query, check_page, first_page, usual_page_size};

@@ -21,6 +21,19 @@ impl FromRequestParts<ApiState> for PreferWait {
     }
 }
 
+/// Whether the client would rather have a job than wait: `Prefer: respond-async` (RFC 7240).
+pub struct PreferAsync(pub bool);
+
+impl FromRequestParts<ApiState> for PreferAsync {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Infallible> {
+        let values = parts.headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        let mut wishes = values.flat_map(|value| value.split([',', ';']));
+        Ok(Self(wishes.any(|wish| wish.trim().eq_ignore_ascii_case("respond-async"))))
+    }
+}
+
 fn wait_seconds(preference: &str) -> Option<u64> {
     let (name, value) = preference.split_once('=')?;
     let seconds = value.trim().trim_matches('"').parse().ok()?;

@@ -28,6 +28,7 @@ pub(crate) use refusals::{ANYWHERE, answers, refusals};
         (name = "tasks", description = "Durable units of work and what they found."),
         (name = "pipelines", description = "Several steps over one picture."),
         (name = "predictions", description = "Named tensors through a model, and what was answered."),
+        (name = "jobs", description = "Predictions that nobody waits for: tasks of type `inference`."),
         (name = "caches", description = "Answers that are kept for a while."),
         (name = "open inference protocol", description = "The Open Inference Protocol with the binary tensor extension. Errors are `{\"error\": …}`."),
         (name = "media", description = "Uploaded pictures, sounds and videos."),

@@ -1,13 +1,11 @@
-//! What a model gave, shared by everybody who asked the same, and as plain JSON.
+//! What a model gave, shared by everybody who asked the same.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ortolan_domain::hash::hex;
 use ortolan_domain::tensor::Tensor;
-use ortolan_ml_client::{InferAnswer, Output, OutputValue, frame};
-use ortolan_oip::OipError;
-use ortolan_oip::render::{Unwritable, Values, nested};
+use ortolan_ml_client::{InferAnswer, frame};
 use sha2::{Digest, Sha256};
 
 use super::target::Target;
@@ -63,29 +61,4 @@ pub fn from_cache(question: &Question, bytes: &Bytes) -> Option<InferAnswer> {
         return None;
     }
     frame::unpack_answer(&bytes.slice(question.stamp.len()..)).ok()
-}
-
-/// The outputs as one JSON object: tensors as nested lists, values that JSON has no word for as texts.
-pub fn to_json(answer: &InferAnswer) -> Result<String, OipError> {
-    let mut json = vec![b'{'];
-    for (index, Output { name, value }) in answer.outputs.iter().enumerate() {
-        if index > 0 {
-            json.push(b',');
-        }
-        put(name, &mut json)?;
-        json.push(b':');
-        match value {
-            OutputValue::Json(value) => put(value, &mut json)?,
-            OutputValue::Tensor { datatype, shape, data } => {
-                nested(Values { datatype: *datatype, shape, data }, Unwritable::Replace, &mut json)?;
-            }
-        }
-    }
-    json.push(b'}');
-    String::from_utf8(json).map_err(|_| OipError::NeedsBinary("the outputs are no text".to_owned()))
-}
-
-fn put<T: serde::Serialize + ?Sized>(value: &T, json: &mut Vec<u8>) -> Result<(), OipError> {
-    serde_json::to_writer(json, value)
-        .map_err(|_| OipError::NeedsBinary("an output cannot be written as JSON".to_owned()))
 }

@@ -22,7 +22,6 @@ mod target;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub use answer::to_json;
 pub use deadline::Deadline;
 pub use ledger::Ledger;
 pub use recorder::Recorder;

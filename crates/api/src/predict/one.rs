@@ -1,12 +1,13 @@
 //! `POST /models/{id}/predict`.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ortolan_domain::{ModelId, PredictionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use super::inputs::{InputData, read_inputs};
@@ -14,14 +15,15 @@ use super::record::Exchange;
 use super::{Asked, CacheUse, Wanted, deadline};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{ClientIp, IdPath, JsonBody};
+use crate::extract::{ClientIp, IdPath, IdempotencyKey, JsonBody, PreferAsync};
+use crate::jobs::{JobView, accept};
 use crate::middleware::RequestId;
 use crate::openapi::refusals;
 use crate::rates::Counted;
 use crate::state::ApiState;
 
 refusals!(
-    PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, Quarantined, RunFailed, OutOfMemory,
+    PredictRefusals: ModelNotFound, NotFound, TooLarge, UnsupportedMedia, Invalid, IdempotencyConflict, QuotaExceeded, Quarantined, RunFailed, OutOfMemory,
     Crashed, DeadlineExceeded
 );
 
@@ -76,6 +78,26 @@ pub struct PredictAnswer {
     created_at: Timestamp,
 }
 
+/// What a request says beside its body.
+pub struct Surroundings {
+    request_id: String,
+    client_ip: Option<String>,
+    prefers_job: bool,
+    idempotency: IdempotencyKey,
+}
+
+impl FromRequestParts<ApiState> for Surroundings {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let request_id = parts.extensions.get().map(|RequestId(id)| id.clone()).unwrap_or_default();
+        let Ok(ClientIp(client_ip)) = ClientIp::from_request_parts(parts, state).await;
+        let Ok(PreferAsync(prefers_job)) = PreferAsync::from_request_parts(parts, state).await;
+        let idempotency = IdempotencyKey::from_request_parts(parts, state).await?;
+        Ok(Self { request_id, client_ip, prefers_job, idempotency })
+    }
+}
+
 impl PredictWish {
     pub(super) fn check(&self) -> Result<(), ApiError> {
         const MOST: usize = 255;
@@ -99,23 +121,32 @@ impl PredictWish {
 /// instead. Needs scope `write`.
 #[utoipa::path(
     post, path = "/models/{model_id}/predict", tag = "predictions",
-    params(("model_id" = String, Path, format = Uuid)),
+    params(
+        ("model_id" = String, Path, format = Uuid),
+        ("Prefer" = Option<String>, Header, description = "`respond-async`: answers with a job."),
+        ("Idempotency-Key" = Option<String>, Header, description = "For a job: the same key and request give the same one."),
+    ),
     request_body = PredictWish,
     responses(
         (status = 201, description = "The model's answer.", body = PredictAnswer, headers(("X-Cache" = String, description = "`HIT` or `MISS`."))),
+        (status = 202, description = "A job, because it was preferred.", body = JobView, headers(("Location" = String, description = "Where it is."))),
         PredictRefusals,
     ),
 )]
 pub async fn predict_one(
     State(state): State<ApiState>,
     Access { tenant, caller, .. }: WriteAccess,
-    Extension(request_id): Extension<RequestId>,
-    ClientIp(client_ip): ClientIp,
+    surroundings: Surroundings,
     IdPath(id): IdPath<ModelId>,
     JsonBody(wish): JsonBody<PredictWish>,
 ) -> Result<Response, ApiError> {
     state.admit(&caller, Counted::Prediction).await?;
     wish.check()?;
+    let Surroundings { request_id, client_ip, prefers_job, idempotency } = surroundings;
+    if prefers_job || state.settings().background_inference {
+        let input_data = to_raw_value(&wish.input_data).map_err(|error| ApiError::internal(&error))?;
+        return accept(&state, &tenant, id, input_data, idempotency).await;
+    }
     let limit = deadline(state.settings(), wish.timeout_ms.map(|ms| ms as f64));
     let target = limit.meet(state.predictions.targets.find(&state, &tenant, Wanted::Id(id))).await?;
     let inputs = read_inputs(&target, &wish.input_data)?;
@@ -126,7 +157,7 @@ pub async fn predict_one(
         outputs: Vec::new(),
         cache: wish.cache_use(),
         deadline: limit,
-        request_id: request_id.0,
+        request_id,
     };
     let answered = state.predict(asked).await?;
     let exchange = Exchange::new(&wish.input_data, answered)?;

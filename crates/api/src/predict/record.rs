@@ -2,11 +2,12 @@
 
 use ortolan_domain::prediction::Prediction;
 use ortolan_domain::{ErrorCode, ModelId, PredictionId};
+use ortolan_oip::outputs_json;
 use ortolan_store::Tenant;
 use serde_json::value::RawValue;
 
+use super::Answered;
 use super::inputs::InputData;
-use super::{Answered, to_json};
 use crate::error::ApiError;
 use crate::state::ApiState;
 
@@ -27,7 +28,7 @@ pub struct Exchange {
 impl Exchange {
     /// Writes the answer as JSON.
     pub fn new(inputs: &InputData, answered: Answered) -> Result<Self, ApiError> {
-        let output_data = to_json(&answered.answer).and_then(|json| {
+        let output_data = outputs_json(&answered.answer).and_then(|json| {
             let invalid = |_| ortolan_oip::OipError::NeedsBinary("the outputs cannot be written as JSON".to_owned());
             RawValue::from_string(json).map_err(invalid)
         });

@@ -16,7 +16,7 @@ mod reconcile;
 mod retry;
 mod submit;
 mod view;
-mod watch;
+pub(crate) mod watch;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

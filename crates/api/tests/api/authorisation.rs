@@ -62,6 +62,12 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/models/{model_id}/predictions/export", "read", Other::NotFound),
     ("GET", "/predictions/{prediction_id}", "read", Other::NotFound),
     ("POST", "/predict", "write", Other::Own),
+    ("GET", "/jobs", "read", Other::Own),
+    ("POST", "/jobs", "write", Other::Own),
+    ("GET", "/jobs/{job_id}", "read", Other::NotFound),
+    ("DELETE", "/jobs/{job_id}", "write", Other::NotFound),
+    ("GET", "/jobs/{job_id}/result", "read", Other::NotFound),
+    ("POST", "/jobs/{job_id}/cancel", "write", Other::NotFound),
     ("GET", "/cache/metrics", "read", Other::Own),
     ("POST", "/cache/metrics/reset", "admin", Other::Own),
     ("GET", "/tenants", "operator", Other::Operator),
@@ -109,6 +115,7 @@ impl World {
         let media = ready_for_detection(&tenant).await;
         let model = app.ready_model("tenant-a", "iris", "1.0.0").await;
         let prediction = call(&tenant, "POST", &format!("/models/{model}/predict")).await.is(201).json;
+        let job = tenant.post("/jobs", json!({ "model_id": model.to_string(), "input_data": {} })).await.is(201).json;
         let me = tenant.get("/me").await.is(200).json;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         crate::models::ready(&tenant, "boxes", "1.0.0").await;
@@ -119,6 +126,7 @@ impl World {
             ("{media_id}", media),
             ("{tenant_id}", text(&me["tenant"]["id"])),
             ("{key_id}", text(&me["key"]["id"])),
+            ("{job_id}", text(&job["job_id"])),
             ("{model_id}", model.to_string()),
             ("{prediction_id}", text(&prediction["id"])),
             ("{type}", "detect".to_owned()),
@@ -142,6 +150,7 @@ async fn call(client: &Client, method: &str, path: &str) -> crate::support::Answ
     match (method, path.rsplit('/').next()) {
         ("POST", Some("keys")) => client.post(path, json!({ "name": "k", "scopes": ["read"] })).await,
         ("POST", Some("tasks")) => client.post(path, json!({ "task_type": "noop" })).await,
+        ("POST", Some("jobs")) => client.post(path, json!({})).await,
         ("POST", Some("models")) => client.post(path, json!({ "name": "another" })).await,
         ("POST", Some("promote")) => client.post(path, json!({ "slot": "detect" })).await,
         ("POST", Some("predict")) if path.starts_with("/models") => {
@@ -197,7 +206,7 @@ async fn what_is_another_tenants_does_not_exist() {
     }
     // Nothing of all that did anything.
     let world_has = |path: &'static str| world.tenant.get(path);
-    assert_eq!(world_has("/tasks").await.is(200).json["total"], 1);
+    assert_eq!(world_has("/tasks").await.is(200).json["total"], 2, "a no-op and a job");
     assert_eq!(world_has("/tasks").await.json["tasks"][0]["status"], "pending");
     assert_eq!(world_has("/media").await.is(200).json["total"], 1);
     assert_eq!(world_has("/slots").await.is(200).json["total"], 1);

@@ -5,6 +5,7 @@
 mod authorisation;
 mod edge;
 mod events;
+mod jobs;
 mod keys;
 mod media;
 mod model_cache;

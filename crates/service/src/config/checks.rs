@@ -16,7 +16,6 @@ const NOT_USED_YET: &[&str] = &[
     "cache.model_ttl_s",
     "cache.ttl_s",
     "callback",
-    "ml.background_inference",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
     "redis.enabled",
@@ -24,8 +23,6 @@ const NOT_USED_YET: &[&str] = &[
     "redis.timeout_ms",
     "results",
     "secrets.sentry_dsn",
-    "worker.hard_limit_s",
-    "worker.soft_limit_s",
 ];
 
 /// The fewest characters of the operator's key.

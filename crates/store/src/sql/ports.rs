@@ -18,9 +18,9 @@ use super::runs::Heartbeat;
 use super::submit::Submit;
 use super::{artifacts, keys, lists, media, processes, slots, steer, tenants, upkeep};
 use crate::{
-    CancelOutcome, Claim, Completion, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord, LostLease,
-    MediaStore, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth, RetryOutcome, SlotChange,
-    SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
+    CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord,
+    LostLease, MediaStore, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth, RetryOutcome,
+    SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
 };
 
 #[async_trait]
@@ -89,6 +89,10 @@ impl TaskStore for Store {
 
     async fn cancel(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<CancelOutcome, StoreError> {
         self.lanes.steers().single(move |to, changes| steer::cancel(to, tenant, id, now, changes).boxed()).await
+    }
+
+    async fn delete(&self, tenant: TenantId, id: TaskId) -> Result<DeleteOutcome, StoreError> {
+        self.lanes.steers().single(move |to, _| steer::delete(to, tenant, id).boxed()).await
     }
 
     async fn retry(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<RetryOutcome, StoreError> {

@@ -6,11 +6,11 @@
 use ortolan_domain::job::Attempt;
 use ortolan_domain::{Task, TaskId, TaskStatus, TenantId, Timestamp};
 
-use super::binder::{Binder, fetch, fetch_optional};
+use super::binder::{Binder, execute, fetch, fetch_optional};
 use super::reader::Reader;
 use super::tasks::{self, change_columns, task_columns};
 use super::{Connection, dispatch, lists};
-use crate::{CancelOutcome, EnqueueOutcome, RetryOutcome, StoreError, TaskChange};
+use crate::{CancelOutcome, DeleteOutcome, EnqueueOutcome, RetryOutcome, StoreError, TaskChange};
 
 pub(super) const LOOK: &str = concat!(
     "SELECT tasks.status, tasks.attempt FROM tasks WHERE tasks.tenant_id = $1 AND tasks.id = $2",
@@ -52,6 +52,21 @@ pub(super) async fn cancel(
     }
     changes.extend(tasks::read_changes(&rows)?);
     Ok(CancelOutcome::Cancelled { was, attempt: Attempt { task_id: id, attempt } })
+}
+
+const DELETE: &str = "DELETE FROM tasks WHERE id = $1 AND status IN ('completed', 'failed', 'cancelled')";
+
+/// Deletes an ended row, with its artifacts.
+pub(super) async fn delete(
+    connection: &mut Connection,
+    tenant: TenantId,
+    id: TaskId,
+) -> Result<DeleteOutcome, StoreError> {
+    let Some((was, _)) = look(connection, tenant, id).await? else { return Ok(DeleteOutcome::NotFound) };
+    match execute(connection, DELETE, Binder::default().with(id.as_uuid())).await? {
+        0 => Ok(DeleteOutcome::WrongState(was)),
+        _ => Ok(DeleteOutcome::Deleted),
+    }
 }
 
 pub(super) const RETRY: &str = concat!(
