@@ -10,6 +10,7 @@ mod late;
 mod main_job;
 mod pictures;
 mod pipelines;
+mod registry;
 mod restart;
 mod tenants;
 mod tiled;
