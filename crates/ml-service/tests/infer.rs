@@ -80,6 +80,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
     };
     let clock = SystemClock::shared();
     let settings = MlServiceSettings {
+        revalidate_models: None,
         worker_id: 0,
         concurrency,
         most_jobs,
