@@ -106,8 +106,11 @@ async fn without_a_shared_folder(kind: BucketKind, name: &str) {
     let refused = tenant.post("/tasks", body).await.unwrap().expect(400).unwrap();
     assert_eq!(refused["detail"], format!("Model 'detect' not found for tenant '{name}'"));
     bucket.put(&model, fixtures::read("models/shapes_det_160.onnx")).await.unwrap();
-    let tasks = futures::future::join_all((0..20).map(|_| detect(&tenant))).await;
-    for task in &tasks {
+    let config = json!({"confidence_threshold": 0.25});
+    let submit = || tenant.submit("object_detection", Some(&media), config.clone());
+    let tasks = futures::future::join_all((0..20).map(|_| submit())).await;
+    for task in tasks {
+        let task = &task.unwrap();
         let done = tenant.wait(task).await.unwrap();
         assert_eq!(done["status"], "completed", "{done} {}", cluster.logs());
         assert_eq!(tenant.artifacts(task).await.unwrap().len(), 10);
