@@ -76,19 +76,25 @@ async fn objects(config: &Config) -> Check {
     let blobs = match storage::blobs(config) {
         Ok(blobs) => blobs,
         Err(error) => {
-            return Check::fail(NAME, format!("{place}: {}", chain(&error)), "correct the settings under [storage]");
+            return Check::fail(
+                NAME,
+                format!("{place}: {}", with_root(&error)),
+                "correct the settings under [storage]",
+            );
         }
     };
     match blobs.probe(&Uuid::now_v7().to_string()).await {
         Ok(()) => Check::ok(NAME, format!("{place} takes, gives and deletes objects")),
-        Err(error) => Check::fail(NAME, format!("{place}: {}", chain(&error)), error.advice()),
+        Err(error) => Check::fail(NAME, format!("{place}: {}", with_root(&error)), error.advice()),
     }
 }
 
-/// An error with what caused it.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// An error with what caused it in the end, without the document that a store's answer may hold.
+fn with_root(error: &(dyn std::error::Error + 'static)) -> String {
+    let root = std::iter::successors(error.source(), |error| error.source()).last();
+    let Some(root) = root.map(ToString::to_string) else { return error.to_string() };
+    let root = root.split(['<', '\n']).next().unwrap_or_default().trim_end_matches([':', ' ']);
+    format!("{error}: {root}")
 }
 
 /// Finds the runtime and starts a first runner, which also says whether the kernel can shut it in.

@@ -3,7 +3,7 @@
 use ortolan_testkit::{Bucket, BucketKind, Cluster, fixtures};
 use serde_json::json;
 
-use crate::support::{PROGRAM, detect, start_all};
+use crate::support::{PROGRAM, start_all};
 
 async fn without_a_shared_folder(kind: BucketKind, name: &str) {
     let bucket = Bucket::create(kind).await.unwrap();
@@ -11,6 +11,7 @@ async fn without_a_shared_folder(kind: BucketKind, name: &str) {
     for (name, value) in bucket.variables() {
         cluster.env(name, &value);
     }
+    cluster.env("GPU_MODE", "gpu");
     let processes = start_all(&mut cluster, &["worker", "ml-service", "reconciler", "api"]).await;
 
     let model = format!("models/{name}/detect.onnx");
@@ -21,11 +22,14 @@ async fn without_a_shared_folder(kind: BucketKind, name: &str) {
     let refused = tenant.post("/tasks", body).await.unwrap().expect(400).unwrap();
     assert_eq!(refused["detail"], format!("Model 'detect' not found for tenant '{name}'"));
     bucket.put(&model, fixtures::read("models/shapes_det_160.onnx")).await.unwrap();
-    let tasks = futures::future::join_all((0..20).map(|_| detect(&tenant, "images/shapes_b.jpg"))).await;
-    for task in &tasks {
-        let done = tenant.wait(task).await.unwrap();
+    let config = json!({"confidence_threshold": 0.25});
+    let submit = || tenant.submit("object_detection", Some(&media), config.clone());
+    let tasks: Vec<_> = futures::future::join_all((0..20).map(|_| submit())).await;
+    for task in tasks {
+        let task = task.unwrap();
+        let done = tenant.wait(&task).await.unwrap();
         assert_eq!(done["status"], "completed", "{done} {}", cluster.logs());
-        assert_eq!(tenant.artifacts(task).await.unwrap().len(), 10);
+        assert_eq!(tenant.artifacts(&task).await.unwrap().len(), 10);
     }
     assert_eq!(bucket.count("GET", &model).await.unwrap(), 1, "{}", cluster.logs());
 
