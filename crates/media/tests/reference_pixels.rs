@@ -16,7 +16,8 @@ fn expectations() -> BTreeMap<String, Value> {
     let mut expectations = BTreeMap::new();
     for entry in fs::read_dir(fixtures().join("reference")).unwrap() {
         let reference: Value = serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
-        if let Some(image) = reference["image"].as_str() {
+        // Those of tiled detection say nothing of pixels.
+        if let (Some(image), true) = (reference["image"].as_str(), reference["decoded"].is_object()) {
             expectations.insert(image.to_owned(), reference["decoded"].clone());
         }
     }
