@@ -43,9 +43,11 @@ impl Recorder {
         let (done, settled) = oneshot::channel();
         let wait = async {
             if self.0.send(Note::Settled(done)).await.is_ok() {
+                // A writer that ended settles nothing more.
                 let _ = settled.await;
             }
         };
+        // What is late is missing from this one answer and in the next.
         let _ = tokio::time::timeout(PATIENCE, wait).await;
     }
 }

@@ -105,6 +105,7 @@ fn hand_out(
         let timings = convert::timings(waited.as_secs_f64() * 1e3, timings);
         let model_sha256 = member.prepared.model_sha256().to_owned();
         let batch_size = u32::try_from(rows).unwrap_or(u32::MAX);
+        // Whoever asked may be gone.
         member.answer.send(Ok(InferAnswer { outputs, model_sha256, timings, batch_size })).ok();
     }
 }
@@ -121,5 +122,6 @@ async fn alone(service: &MlService, mut member: Member, permit: Option<Permit>, 
         answer = member.prepared.clone().answer(service, permit, why) => answer,
         () = member.answer.closed() => return,
     };
+    // Whoever asked may be gone.
     member.answer.send(answer).ok();
 }
