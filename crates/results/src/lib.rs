@@ -21,5 +21,5 @@ pub use cache::Cache;
 pub use error::ResultsError;
 pub use numbers::{Number, Numbers};
 pub use redis::Redis;
-pub use results::{DONE_TTL, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
+pub use results::{DONE_TTL, Expected, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 pub use signals::{Signals, TaskSignal, TaskWatch};
