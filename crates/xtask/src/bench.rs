@@ -4,6 +4,7 @@
 mod cells;
 mod client;
 mod cpu;
+mod fairness;
 mod floors;
 mod http;
 mod load;
@@ -21,8 +22,9 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks|fairness] [--production] [--rounds N] [--seconds N] [--under-way N] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
+  fairness     what one tenant's burst of tasks and predictions costs another tenant
   --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis
   --rounds     rounds, each of which takes every cell once (3)
@@ -33,6 +35,7 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--s
 /// What to measure, for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    fairness: bool,
     production: bool,
     rounds: u32,
     cell: Duration,
@@ -41,7 +44,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
+        Self { fairness: false, production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
     }
 }
 
@@ -57,6 +60,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let folder =
         tempfile::Builder::new().prefix("bench-").tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let stores = settings.production.then(Stores::from_environment).transpose()?;
+    if settings.fairness {
+        print!("{}", fairness::run(&binary, folder.path(), &settings, stores.as_ref())?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
@@ -85,6 +92,7 @@ impl Settings {
             };
             match argument.as_str() {
                 "tasks" => {}
+                "fairness" => settings.fairness = true,
                 "--production" => settings.production = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
@@ -117,7 +125,8 @@ mod tests {
     fn arguments_are_read_in_order() -> Result<()> {
         assert_eq!(parse("")?, Settings::default());
         let settings = parse("tasks --production --quick --under-way 8")?;
-        let right = Settings { production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8 };
+        let right =
+            Settings { fairness: false, production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8 };
         assert_eq!(settings, right);
         Ok(())
     }
