@@ -12,6 +12,7 @@ use ortolan_worker::Worker;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::parts::{Ports, Truth, host};
+use super::published::Publisher;
 
 /// How often a process says that it lives.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -23,32 +24,45 @@ const MOST_PROCESSES: u32 = 10_000;
 /// Says that a process lives, until it is told to stop.
 pub struct Presence {
     processes: Arc<dyn ProcessStore>,
+    publisher: Option<Publisher>,
     id: String,
-    _saying: AbortOnDropHandle<()>,
+    saying: AbortOnDropHandle<()>,
 }
 
 impl Presence {
-    /// Of a worker.
-    pub fn of_worker(truth: &Truth, ports: &Ports, worker: &Worker) -> Self {
+    /// Of a worker, which publishes its metrics unless somebody else shows them.
+    pub fn of_worker(truth: &Truth, ports: &Ports, worker: &Worker, publisher: Option<Publisher>) -> Self {
         let queues: Vec<_> = worker.queues().iter().map(|queue| queue.as_str()).collect();
         let record = record(worker.id(), "worker", queues.join(","), ports);
         let worker = worker.clone();
-        Self::begin(truth, ports, record, move || worker.under_way() as u64)
+        Self::begin(truth, ports, record, publisher, move || worker.under_way() as u64)
     }
 
     /// Of a reconciler.
-    pub fn of_reconciler(truth: &Truth, ports: &Ports, reconciler: &Reconciler) -> Self {
-        Self::begin(truth, ports, record(reconciler.id(), "reconciler", String::new(), ports), || 0)
+    pub fn of_reconciler(truth: &Truth, ports: &Ports, reconciler: &Reconciler, publisher: Publisher) -> Self {
+        let record = record(reconciler.id(), "reconciler", String::new(), ports);
+        Self::begin(truth, ports, record, Some(publisher), || 0)
     }
 
-    fn begin(truth: &Truth, ports: &Ports, record: ProcessRecord, running: impl Fn() -> u64 + Send + 'static) -> Self {
-        let (processes, clock, id) = (truth.stores.processes.clone(), ports.clock.clone(), record.id.clone());
-        let saying = tokio::spawn(say(processes.clone(), clock, record, running));
-        Self { processes, id, _saying: AbortOnDropHandle::new(saying) }
+    fn begin(
+        truth: &Truth,
+        ports: &Ports,
+        record: ProcessRecord,
+        publisher: Option<Publisher>,
+        running: impl Fn() -> u64 + Send + 'static,
+    ) -> Self {
+        let (processes, id) = (truth.stores.processes.clone(), record.id.clone());
+        let voice = Voice { processes: processes.clone(), publisher: publisher.clone(), clock: ports.clock.clone() };
+        let saying = tokio::spawn(voice.say(record, running));
+        Self { processes, publisher, id, saying: AbortOnDropHandle::new(saying) }
     }
 
-    /// Strikes the process off the register.
+    /// Strikes the process off the register, and takes its metrics away.
     pub async fn end(self) {
+        drop(self.saying);
+        if let Some(publisher) = &self.publisher {
+            publisher.withdraw(&self.id).await;
+        }
         if let Err(error) = self.processes.strike_process(&self.id).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "this process stays listed for a while");
         }
@@ -68,19 +82,26 @@ fn record(id: &str, service: &str, queues: String, ports: &Ports) -> ProcessReco
     }
 }
 
-async fn say(
+/// Where a process says that it lives, and what it says besides.
+struct Voice {
     processes: Arc<dyn ProcessStore>,
+    publisher: Option<Publisher>,
     clock: Arc<dyn Clock>,
-    mut record: ProcessRecord,
-    running: impl Fn() -> u64,
-) {
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        (record.running, record.seen_at) = (running(), clock.now());
-        if let Err(error) = processes.report_process(&record).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "this process could not say that it lives");
+}
+
+impl Voice {
+    async fn say(self, mut record: ProcessRecord, running: impl Fn() -> u64) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            (record.running, record.seen_at) = (running(), self.clock.now());
+            if let Err(error) = self.processes.report_process(&record).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "this process could not say that it lives");
+            }
+            if let Some(publisher) = &self.publisher {
+                publisher.publish(&record.id).await;
+            }
         }
     }
 }
