@@ -93,7 +93,7 @@ mod tests {
     use ortolan_domain::job::{Attempt, MlError, Provenance, Timings};
     use ortolan_domain::route::QueueName;
     use ortolan_domain::task::NewTask;
-    use ortolan_domain::{Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
+    use ortolan_domain::{Origin, Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
     use serde_json::json;
     use serde_json::value::RawValue;
 
@@ -114,6 +114,7 @@ mod tests {
                 input: None,
                 created_at: now,
                 expires_at: None,
+                origin: Origin::default(),
             },
             status: TaskStatus::Running,
             attempt: 2,
@@ -142,6 +143,7 @@ mod tests {
             producer_version: "1".to_owned(),
             model_profile: "balanced".to_owned(),
             model_sha256: Some("m".to_owned()),
+            request_id: None,
         };
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
         MlResult { attempt, provenance, timings: Timings::default(), outcome }

@@ -67,7 +67,8 @@ pub async fn start(
     // By the time that it stops here, the worker has waited for everything that was worth waiting for.
     let ml_service = parts.ports.ml_service(config, Duration::ZERO).await?;
     let reconciler = parts.truth.reconciler(config, &parts.ports);
-    let routes = parts.truth.api(config, &parts.ports, Arc::new(ml_service.clone()), &reconciler, metrics, shutdown)?;
+    let routes =
+        parts.truth.api(config, &parts.ports, Arc::new(ml_service.clone()), &reconciler, metrics.into(), shutdown)?;
     let services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
     Ok(Installation { address, new_operator_key, shutdown: shutdown.clone(), parts, services })
 }
@@ -143,7 +144,7 @@ fn spawn(
     shutdown: &Shutdown,
 ) -> Services {
     let worker = parts.truth.worker(config, &parts.ports, true);
-    let presence = Presence::of_worker(&parts.truth, &parts.ports, &worker);
+    let presence = Presence::of_worker(&parts.truth, &parts.ports, &worker, None);
     let limits = ServeLimits::from(&config.server);
     let (ml_stop, ml_queue, stop) = (CancellationToken::new(), parts.ports.queues.ml.clone(), shutdown.token());
     let (dispatcher, shutdown) = (parts.truth.dispatcher.clone(), shutdown.clone());

@@ -8,6 +8,7 @@ use ortolan_api::{ApiParts, ApiState};
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::{Clock, SystemClock};
+use ortolan_engine::Gpus;
 use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::Queues;
@@ -15,9 +16,8 @@ use ortolan_reconciler::{OrphanSweep, Reconciler, ReconcilerParts};
 use ortolan_results::{Cache, Redis, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit};
-use ortolan_service::health::{self, HealthRegistry, Importance};
+use ortolan_service::health::{self, HealthRegistry, Importance, MetricsPage};
 use ortolan_service::serve::Router;
-use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, config::MaskedUrl};
 use ortolan_store::Stores;
 use ortolan_worker::{Worker, WorkerParts};
@@ -41,6 +41,8 @@ pub struct Ports {
     pub blobs: Blobs,
     /// Answers that are kept for a while, and counts.
     pub cache: Cache,
+    /// What processes leave for each other to read.
+    pub board: Cache,
 }
 
 /// The database, and dispatch out of it.
@@ -58,7 +60,7 @@ impl Ports {
         let (queues, signals, results) =
             (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
         let cache = Cache::in_process(clock.clone());
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, board: cache.clone(), cache })
     }
 
     /// Ports that all processes on one Redis share.
@@ -67,11 +69,12 @@ impl Ports {
         let queues = Queues::redis(url.expose()).await?;
         let redis = Redis::connect(url.expose()).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+        let board = Cache::redis(&redis, clock.clone());
         let cache = match config.redis.enabled {
-            true => Cache::redis(&redis, clock.clone()),
+            true => board.clone(),
             false => Cache::in_process(clock.clone()),
         };
-        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
+        Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache, board })
     }
 
     /// The ML service, its preloaded models loaded.
@@ -85,6 +88,7 @@ impl Ports {
             results: self.results.clone(),
             signals: self.signals.clone(),
             clock: self.clock.clone(),
+            gpus: Gpus::open(),
             settings,
         })?;
         service.preload(&config.ml.model_preload, config.ml.model_init == ModelInit::Strict).await?;
@@ -139,7 +143,7 @@ impl Truth {
         ports: &Ports,
         inference: Arc<dyn Inference>,
         reconciler: &Reconciler,
-        metrics: MetricsHandle,
+        metrics: MetricsPage,
         shutdown: &Shutdown,
     ) -> Result<Router> {
         let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
@@ -169,7 +173,7 @@ pub fn host() -> String {
 }
 
 /// A name that no other incarnation of any process has.
-fn process_id(ports: &Ports) -> String {
+pub fn process_id(ports: &Ports) -> String {
     format!("{}-{}-{}", host(), std::process::id(), ports.clock.now().as_micros())
 }
 

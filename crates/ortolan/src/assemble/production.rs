@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::observer::ChangeRelay;
 use super::parts::{Ports, Truth};
 use super::presence::Presence;
+use super::published::{self, Publisher};
 use super::{health as checks, operator, settings};
 
 /// The longest pause between two tries to reach something at the start.
@@ -34,7 +35,7 @@ pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -
     let serving = serve(listener, routes, ServeLimits::from(&config.server), shutdown);
     let working = async {
         let outcome = open_api(config, metrics, shutdown, &late).await;
-        if let Ok(truth) = &outcome {
+        if let Ok(Some(truth)) = &outcome {
             truth.dispatcher.clone().run(shutdown.token()).await;
         }
         // Without it there is nothing to serve.
@@ -42,7 +43,9 @@ pub async fn api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -
         outcome
     };
     let (_, truth) = tokio::join!(serving, working);
-    truth?.stores.close().await;
+    if let Some(truth) = truth? {
+        truth.stores.close().await;
+    }
     Ok(())
 }
 
@@ -52,9 +55,14 @@ fn routes_while_waiting(config: &Config, metrics: MetricsHandle, shutdown: &Shut
     health::routes_while_waiting(registry, metrics)
 }
 
-/// Waits for the database and opens the API's routes.
-async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, late: &LateRoutes) -> Result<Truth> {
-    let (ports, truth) = open(config, config.database.max_connections, shutdown).await?;
+/// Waits for the database and opens the API's routes; `None` when the process is told to stop before it is there.
+async fn open_api(
+    config: &Config,
+    metrics: MetricsHandle,
+    shutdown: &Shutdown,
+    late: &LateRoutes,
+) -> Result<Option<Truth>> {
+    let Some((ports, truth)) = open(config, config.database.max_connections, shutdown).await? else { return Ok(None) };
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
     if let Some(key) = operator::ensure_key(&*truth.stores.tenants, given, &*ports.clock).await? {
         // The one place where it is shown; a log would keep it.
@@ -62,15 +70,17 @@ async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, 
     }
     let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose())?);
     let reconciler = truth.reconciler(config, &ports);
+    let metrics = published::page(&truth, &ports, metrics);
     late.open(truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?);
-    Ok(truth)
+    Ok(Some(truth))
 }
 
 /// Works off queues until the process is told to stop.
-pub async fn worker(config: &Config, shutdown: &Shutdown) -> Result<()> {
-    let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
+pub async fn worker(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Result<()> {
+    let opened = open(config, config.database.worker_max_connections, shutdown).await?;
+    let Some((ports, truth)) = opened else { return Ok(()) };
     let worker = truth.worker(config, &ports, false);
-    let presence = Presence::of_worker(&truth, &ports, &worker);
+    let presence = Presence::of_worker(&truth, &ports, &worker, Some(Publisher::new(&ports, metrics)));
     let outcome = worker.run(shutdown.token()).await;
     presence.end().await;
     truth.stores.close().await;
@@ -96,11 +106,12 @@ pub async fn ml_service(config: &Config, metrics: MetricsHandle, shutdown: &Shut
 }
 
 /// Compares and repairs until the process is told to stop.
-pub async fn reconciler(config: &Config, shutdown: &Shutdown) -> Result<()> {
-    let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
+pub async fn reconciler(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown) -> Result<()> {
+    let opened = open(config, config.database.worker_max_connections, shutdown).await?;
+    let Some((ports, truth)) = opened else { return Ok(()) };
     let reconciler = truth.reconciler(config, &ports);
     let ear = tokio::spawn(nudge_at_sighup(reconciler.clone())?);
-    let presence = Presence::of_reconciler(&truth, &ports, &reconciler);
+    let presence = Presence::of_reconciler(&truth, &ports, &reconciler, Publisher::new(&ports, metrics));
     reconciler.run(shutdown.token()).await;
     presence.end().await;
     ear.abort();
@@ -123,7 +134,8 @@ async fn ports(config: &Config) -> Result<Ports> {
     Ports::on_redis(config, url).await
 }
 
-async fn open(config: &Config, max_connections: u32, shutdown: &Shutdown) -> Result<(Ports, Truth)> {
+/// The ports and the database, once it answers; `None` when the process is told to stop before.
+async fn open(config: &Config, max_connections: u32, shutdown: &Shutdown) -> Result<Option<(Ports, Truth)>> {
     let ports = ports(config).await?;
     let Database::Postgres(url) = config.database()? else {
         anyhow::bail!(
@@ -137,28 +149,28 @@ async fn open(config: &Config, max_connections: u32, shutdown: &Shutdown) -> Res
         stores.migrate().await?;
         Ok(stores)
     };
-    let stores = patiently("the database", shutdown, connect).await?;
+    let Some(stores) = patiently("the database", shutdown, connect).await else { return Ok(None) };
     let truth = Truth::new(config, &ports, stores, &relay);
-    Ok((ports, truth))
+    Ok(Some((ports, truth)))
 }
 
-/// Tries until it works or the process is told to stop: services may start in any order.
+/// Tries until it works; `None` when the process is told to stop before. Services may start in any order.
 async fn patiently<T, F: Future<Output = Result<T>>>(
     what: &str,
     shutdown: &Shutdown,
     attempt: impl Fn() -> F,
-) -> Result<T> {
+) -> Option<T> {
     let mut pause = Duration::from_millis(250);
+    let stop = shutdown.token();
     loop {
-        let error = match attempt().await {
-            Ok(there) => return Ok(there),
+        // A try may hang for as long as a connection takes to be refused.
+        let error = match stop.run_until_cancelled(attempt()).await? {
+            Ok(there) => return Some(there),
             Err(error) => error,
         };
         tracing::warn!(error = format!("{error:#}"), ?pause, "waiting for {what}");
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = shutdown.draining() => return Err(error),
-        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

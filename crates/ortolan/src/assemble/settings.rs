@@ -79,6 +79,7 @@ pub fn ml_service(config: &Config, runtime_library: &std::path::Path) -> MlServi
         },
         isolation: isolation(config).to_owned(),
         runtime_version: runtime::version(runtime_library),
+        gpu_memory_limit_bytes: config.ml.runner_memory_mb << 20,
     }
 }
 

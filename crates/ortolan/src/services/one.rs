@@ -8,6 +8,7 @@ use ortolan_service::config::{Config, Role};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, telemetry};
 
+use crate::assemble::traces::Traces;
 use crate::assemble::{presence, production};
 
 /// Runs the service, or looks whether one of this machine is well.
@@ -32,14 +33,28 @@ pub async fn run(role: Role, args: &ServiceArgs, global: &GlobalArgs, terminal: 
     let metrics = prepare(&config, &shutdown)?;
     let service: std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> = match role {
         Role::Api => Box::pin(production::api(&config, metrics, &shutdown)),
-        Role::Worker => Box::pin(production::worker(&config, &shutdown)),
+        Role::Worker => Box::pin(production::worker(&config, metrics, &shutdown)),
         Role::MlService => Box::pin(production::ml_service(&config, metrics, &shutdown)),
-        Role::Reconciler => Box::pin(production::reconciler(&config, &shutdown)),
+        Role::Reconciler => Box::pin(production::reconciler(&config, metrics, &shutdown)),
         Role::Everything => return Err(Failure::Usage("`ortolan up` runs everything".to_owned())),
     };
+    let traces = Traces::start(&config, word(role));
+    let traces = traces.map_err(|error| Failure::internal("traces cannot be sent", error))?;
     let outcome = service.await;
+    traces.end().await;
     terminal.note("Stopped.");
     outcome.map_err(|error| Failure::internal("the service ended", error))
+}
+
+/// The service of a role.
+const fn word(role: Role) -> &'static str {
+    match role {
+        Role::Api => "api",
+        Role::Worker => "worker",
+        Role::MlService => "ml-service",
+        Role::Reconciler => "reconciler",
+        Role::Everything => "up",
+    }
 }
 
 fn prepare(config: &Config, shutdown: &Shutdown) -> Result<MetricsHandle, Failure> {

@@ -12,6 +12,7 @@ use ortolan_service::{Shutdown, telemetry};
 use tokio::net::TcpListener;
 
 use crate::assemble::embedded::{self, Installation};
+use crate::assemble::traces::Traces;
 
 /// Variables that say how much is logged; without them a demo is not interrupted by what goes well.
 const LOG_VARIABLES: [&str; 3] = ["LOG_LEVEL", "ORTOLAN_LOG__LEVEL", "ORTOLAN_CONFIG"];
@@ -26,6 +27,8 @@ pub async fn run(args: UpArgs, global: &GlobalArgs, terminal: Terminal) -> Resul
     let shutdown = Shutdown::new();
     shutdown.listen_for_signals().map_err(|error| Failure::internal("signals cannot be heard", error))?;
     let listener = listen(&config, args.listen.is_some()).await?;
+    let traces = Traces::start(&config, "up");
+    let traces = traces.map_err(|error| Failure::internal("traces cannot be sent", error))?;
     let started = embedded::start(&config, listener, metrics, &shutdown).await;
     let installation = started.map_err(|error| Failure::internal("the services could not be started", error))?;
     greet(&installation, &config, terminal)?;
@@ -34,6 +37,7 @@ pub async fn run(args: UpArgs, global: &GlobalArgs, terminal: Terminal) -> Resul
         shutdown.begin();
     }
     installation.ended().await;
+    traces.end().await;
     if args.once && shown.is_ok() {
         terminal.note(&format!("Stopped after {:.1} s in all.", began.elapsed().as_secs_f64()));
     }
