@@ -117,7 +117,7 @@ impl Inference for MlService {
             (false, true) => MlHealthStatus::Unhealthy,
         };
         let gate = self.0.gate.facts();
-        let device = self.0.pool.device(self.0.settings.worker_id).to_string();
+        let device = self.0.pool.device(self.0.number.get()).to_string();
         let (gpu_available, gpu) = (cache.gpu_count > 0, self.own_gpu());
         Ok(MlHealth {
             status,
@@ -143,7 +143,7 @@ impl Inference for MlService {
 impl MlService {
     /// The GPU that this service's models run on, as it was a moment ago; without one of its own, the first that there is.
     fn own_gpu(&self) -> Option<GpuFacts> {
-        let index = match self.0.pool.device(self.0.settings.worker_id) {
+        let index = match self.0.pool.device(self.0.number.get()) {
             Device::Cuda(index) => index as usize,
             Device::Cpu => 0,
         };

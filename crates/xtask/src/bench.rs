@@ -22,7 +22,7 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks|fairness] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks|fairness] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
   fairness     what one tenant's burst of tasks and predictions costs another tenant
   --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
@@ -31,6 +31,7 @@ const USAGE: &str = "usage: ./dev bench [tasks|fairness] [--production] [--round
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
   --only       the cells whose title contains the words, and no others
+  --history    with --production: the no-op tasks once more, beside a million ended and 100,000 waiting ones
   --quick      two rounds of two seconds";
 
 /// What to measure, for how long.
@@ -42,6 +43,7 @@ pub struct Settings {
     cell: Duration,
     under_way: usize,
     only: String,
+    history: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             cell: Duration::from_secs(5),
             under_way: 64,
             only: String::new(),
+            history: false,
         }
     }
 }
@@ -81,6 +84,14 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             report.add(cell, bench.measure(cell));
         }
     }
+    if settings.history {
+        eprintln!("filling the table");
+        bench.add_many_others()?;
+        for round in 1..=settings.rounds {
+            eprintln!("round {round} of {}: {}", settings.rounds, Cell::NoopAmongMany.title());
+            report.add(Cell::NoopAmongMany, bench.measure(Cell::NoopAmongMany));
+        }
+    }
     bench.stop()?;
     print!("{report}");
     Ok(ExitCode::SUCCESS)
@@ -89,7 +100,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 impl Settings {
     fn cells(&self) -> impl Iterator<Item = Cell> {
         let has_table = self.production;
-        Cell::ALL
+        Cell::IN_ROUNDS
             .into_iter()
             .filter(move |cell| (has_table || *cell != Cell::Table) && cell.title().contains(self.only.as_str()))
     }
@@ -111,12 +122,16 @@ impl Settings {
                 "fairness" => settings.fairness = true,
                 "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
+                "--history" => settings.history = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
                 "--seconds" => settings.cell = Duration::from_secs(number()?.into()),
                 "--under-way" => settings.under_way = number()? as usize,
                 other => bail!("unknown argument {other}\n{USAGE}"),
             }
+        }
+        if settings.history && !settings.production {
+            bail!("--history needs --production\n{USAGE}");
         }
         Ok(settings)
     }
@@ -150,7 +165,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for line in ["--rounds", "--rounds 0", "--seconds x", "models"] {
+        for line in ["--rounds", "--rounds 0", "--seconds x", "models", "--history", "--only"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

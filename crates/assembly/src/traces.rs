@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::parts::host;
+use crate::host;
 
 /// Where a collector takes traces, below its address.
 const PATH: &str = "/v1/traces";
@@ -26,14 +26,13 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Begins to record and to send; does nothing without a collector.
+    /// Begins to record and to send, as that service; does nothing without a collector.
     pub fn start(config: &Config, service: &str) -> Result<Self> {
         let stop = CancellationToken::new();
         let Some(endpoint) = &config.traces.endpoint else { return Ok(Self { stop, sending: None }) };
         let url = format!("{}{PATH}", endpoint.expose().trim_end_matches('/'));
         let client = client(&url, headers(config)?)?;
-        let resource =
-            Resource { service: format!("ortolan-{service}"), instance: format!("{}-{}", host(), std::process::id()) };
+        let resource = Resource { service: service.to_owned(), instance: format!("{}-{}", host(), std::process::id()) };
         let sending = Spans::record(resource, config.traces.sample_ratio).map(|spans| {
             let send = move |body| send(client.clone(), url.clone(), body);
             tokio::spawn(spans.export(send, stop.clone()))

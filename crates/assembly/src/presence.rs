@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ortolan_domain::{Clock, SystemClock};
-use ortolan_reconciler::Reconciler;
 use ortolan_service::config::{Config, Database};
-use ortolan_store::{PostgresSettings, ProcessRecord, ProcessStore, Stores, TaskChange, TaskObserver};
-use ortolan_worker::Worker;
+use ortolan_store::{PostgresSettings, ProcessRecord, ProcessStore, Stores};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::parts::{Ports, Truth, host};
-use super::published::Publisher;
+use crate::published::Publisher;
+use crate::{Deaf, Ports, Truth, host};
 
 /// How often a process says that it lives.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -20,6 +18,16 @@ const PERIOD: Duration = Duration::from_secs(5);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 /// Processes that are looked at to find one of this machine.
 const MOST_PROCESSES: u32 = 10_000;
+
+/// Who lives.
+pub struct Who<'a> {
+    /// The process, by a name that no other one has.
+    pub id: &'a str,
+    /// Its service.
+    pub service: &'a str,
+    /// The queues that it works off, with commas between them.
+    pub queues: String,
+}
 
 /// Says that a process lives, until it is told to stop.
 pub struct Presence {
@@ -30,30 +38,18 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Of a worker, which publishes its metrics unless somebody else shows them.
-    pub fn of_worker(truth: &Truth, ports: &Ports, worker: &Worker, publisher: Option<Publisher>) -> Self {
-        let queues: Vec<_> = worker.queues().iter().map(|queue| queue.as_str()).collect();
-        let record = record(worker.id(), "worker", queues.join(","), ports);
-        let worker = worker.clone();
-        Self::begin(truth, ports, record, publisher, move || worker.under_way() as u64)
-    }
-
-    /// Of a reconciler.
-    pub fn of_reconciler(truth: &Truth, ports: &Ports, reconciler: &Reconciler, publisher: Publisher) -> Self {
-        let record = record(reconciler.id(), "reconciler", String::new(), ports);
-        Self::begin(truth, ports, record, Some(publisher), || 0)
-    }
-
-    fn begin(
+    /// Says from now on that a process lives, how many runs it has under way, and what it has measured, unless somebody
+    /// else shows that.
+    pub fn begin(
         truth: &Truth,
         ports: &Ports,
-        record: ProcessRecord,
+        who: Who<'_>,
         publisher: Option<Publisher>,
         running: impl Fn() -> u64 + Send + 'static,
     ) -> Self {
-        let (processes, id) = (truth.stores.processes.clone(), record.id.clone());
+        let (processes, id) = (truth.stores.processes.clone(), who.id.to_owned());
         let voice = Voice { processes: processes.clone(), publisher: publisher.clone(), clock: ports.clock.clone() };
-        let saying = tokio::spawn(voice.say(record, running));
+        let saying = tokio::spawn(voice.say(record(who, ports), running));
         Self { processes, publisher, id, saying: AbortOnDropHandle::new(saying) }
     }
 
@@ -69,13 +65,13 @@ impl Presence {
     }
 }
 
-fn record(id: &str, service: &str, queues: String, ports: &Ports) -> ProcessRecord {
+fn record(who: Who<'_>, ports: &Ports) -> ProcessRecord {
     let now = ports.clock.now();
     ProcessRecord {
-        id: id.to_owned(),
-        service: service.to_owned(),
+        id: who.id.to_owned(),
+        service: who.service.to_owned(),
         host: host(),
-        queues,
+        queues: who.queues,
         running: 0,
         started_at: now,
         seen_at: now,
@@ -104,13 +100,6 @@ impl Voice {
             }
         }
     }
-}
-
-/// Hears nothing: whoever looks does not change anything.
-struct Deaf;
-
-impl TaskObserver for Deaf {
-    fn changed(&self, _: &[TaskChange]) {}
 }
 
 /// Succeeds when a process of this service and this machine was heard of lately; what a container's health check asks.
