@@ -7,7 +7,7 @@ use http::Method;
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::{ErrorCode, TenantSlug};
+use ortolan_domain::{ErrorCode, TenantSlug, TraceContext};
 use reqwest::{Body, Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -71,8 +71,10 @@ impl Inference for HttpInference {
 
     async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
         let timeout = request.timeout.saturating_add(ON_THE_WAY);
+        let trace = request.trace;
         let body = frame::pack_request(request).map_err(unreadable)?;
         let asked = self.request(Method::POST, paths::INFER).timeout(timeout);
+        let asked = trace.into_iter().fold(asked, |asked, trace| asked.header(TraceContext::HEADER, trace.to_string()));
         let asked = asked.header(http::header::CONTENT_TYPE, frame::CONTENT_TYPE).body(Body::wrap(body));
         let body = successful(asked).await?.bytes().await.map_err(unavailable)?;
         frame::unpack_answer(&body).map_err(unreadable)

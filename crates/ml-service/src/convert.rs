@@ -12,6 +12,8 @@ use ortolan_vision::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::gate::Full;
+
 /// What a task asks, as the vision code takes it.
 pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
     let defaults = VisionOptions::default();
@@ -93,6 +95,15 @@ pub(crate) fn timings(waited_ms: f64, took: ortolan_runner::Timings) -> Timings 
         inference_ms: ms(took.run_us),
         interpret_ms: ms(took.interpret_us),
     }
+}
+
+/// Why a call may not wait for the device, in the product's table of errors.
+pub(crate) fn full(full: &Full) -> MlError {
+    let code = match full {
+        Full::OfTenant => ErrorCode::QuotaExceeded,
+        Full::OfAll => ErrorCode::Overloaded,
+    };
+    MlError::new(code, full.to_string())
 }
 
 /// Why a call gave nothing, in the product's table of errors.

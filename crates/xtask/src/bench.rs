@@ -4,6 +4,7 @@
 mod cells;
 mod client;
 mod cpu;
+mod fairness;
 mod floors;
 mod http;
 mod load;
@@ -21,8 +22,9 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks|fairness] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
+  fairness     what one tenant's burst of tasks and predictions costs another tenant
   --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis
   --rounds     rounds, each of which takes every cell once (3)
@@ -35,6 +37,7 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--s
 /// What to measure, for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    fairness: bool,
     production: bool,
     rounds: u32,
     cell: Duration,
@@ -46,6 +49,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            fairness: false,
             production: false,
             rounds: 3,
             cell: Duration::from_secs(5),
@@ -68,6 +72,10 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let folder =
         tempfile::Builder::new().prefix("bench-").tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let stores = settings.production.then(Stores::from_environment).transpose()?;
+    if settings.fairness {
+        print!("{}", fairness::run(&binary, folder.path(), &settings, stores.as_ref())?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
@@ -111,6 +119,7 @@ impl Settings {
             };
             match argument.as_str() {
                 "tasks" => {}
+                "fairness" => settings.fairness = true,
                 "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
                 "--history" => settings.history = true,

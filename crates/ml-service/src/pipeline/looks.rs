@@ -1,6 +1,7 @@
 //! The steps that run a model on the picture.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ortolan_domain::config::{ClassRef, ImageSize, SahiConfig};
 use ortolan_domain::job::MlError;
@@ -114,8 +115,10 @@ impl Run<'_> {
             .with_permit(permit);
         let key = service.key(ModelRef::new(self.job.tenant.clone(), slot));
         let request = VisionRequest { slot, options, area };
+        let began = Instant::now();
         let answer = service.0.pool.vision_held(&key, model, request, &self.picture, context).await;
-        let answer = answer.map_err(|error| crate::convert::error(&error))?;
+        let answer = answer.map_err(|error| crate::convert::error(&error));
+        let answer = service.looked(&key, waited, began.elapsed(), answer)?;
         self.log.looked(waited, &answer.timings);
         Ok(answer)
     }

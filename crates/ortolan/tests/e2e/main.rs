@@ -9,6 +9,7 @@ mod hostile_models;
 mod jobs;
 mod late;
 mod main_job;
+mod metrics;
 mod pictures;
 mod pipelines;
 mod protocol;
@@ -16,6 +17,7 @@ mod registry;
 mod restart;
 mod tenants;
 mod tiled;
+mod traces;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

@@ -126,7 +126,7 @@ impl Bench {
     /// Starts the server in the folder, makes the tenant and gives it its model and its picture.
     pub fn start(binary: &Path, folder: &Path, settings: Settings, stores: Option<Stores>) -> Result<Self> {
         let server = Server::start(binary, folder, stores.as_ref())?;
-        let tenant = Tenant::create(server.address)?;
+        let tenant = Tenant::create(server.address, "bench")?;
         tenant.put_slot("detect", &std::fs::read(MODEL).context(MODEL)?)?;
         let media_id = tenant.upload("image/jpeg", &std::fs::read(PICTURE).context(PICTURE)?)?;
         let noop = json!({"task_type": "noop", "config": {}}).to_string().into_bytes();

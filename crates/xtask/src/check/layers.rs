@@ -35,7 +35,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
     ("axum*", &["api", "ml-service", "service"]),
-    ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
+    ("reqwest", &["assembly", "blobs", "ml-client", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
     ("landlock", &["runner"]),
 ];
