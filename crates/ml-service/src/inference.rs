@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
-    CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth, MlHealthStatus,
-    ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
+    AnnotatePicture, CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth,
+    MlHealthStatus, ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
 };
 use ortolan_runner::{CacheInfo, CallContext};
 use tokio::time::Instant;
@@ -25,6 +26,10 @@ impl Inference for MlService {
         let media = self.fetch(&object(&request.object_path)?).await?;
         let facts = self.0.pool.probe_media(&request.tenant, media, self.question()).await;
         facts.map_err(|error| convert::error(&error))
+    }
+
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        self.annotated(request).await
     }
 
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {
