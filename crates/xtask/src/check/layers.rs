@@ -26,7 +26,7 @@ const SIDEWAYS: [(&str, &str); 2] = [
 ];
 
 /// Heavy libraries and the crates that may name them in their manifest. A star stands for any ending.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sqlx*", &["store"]),
     ("apalis*", &["queue"]),
     ("fred", &["results"]),
@@ -35,6 +35,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("axum*", &["api", "ml-service", "service"]),
     ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
+    ("re_rav1d", &["media"]),
     ("landlock", &["runner"]),
 ];
 
@@ -42,8 +43,8 @@ const OWNERS: [(&str, &[&str]); 9] = [
 const NEVER: [(&str, &[&str]); 6] = [
     ("domain", &["tokio", "sqlx*", "axum", "ort"]),
     ("vision", &["tokio", "ort", "image"]),
-    ("api", &["ort", "mozjpeg*", "image"]),
-    ("worker", &["ort", "mozjpeg*", "image", "axum"]),
+    ("api", &["ort", "mozjpeg*", "re_rav1d", "image"]),
+    ("worker", &["ort", "mozjpeg*", "re_rav1d", "image", "axum"]),
     ("ml-service", &["sqlx*"]),
     ("reconciler", &["ort", "mozjpeg*", "image", "axum"]),
 ];
