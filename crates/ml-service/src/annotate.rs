@@ -24,7 +24,7 @@ impl MlService {
         let context = || CallContext::default().with_deadline(deadline);
         let draw = async {
             let pool = &self.0.pool;
-            let picture = pool.hold_picture(&tenant, self.0.settings.worker_id, media, context()).await?;
+            let picture = pool.hold_picture(&tenant, self.0.number.get(), media, context()).await?;
             let findings = Bytes::from(Box::<str>::from(findings).into_string());
             let drawn = pool.draw_into(&picture, findings, context()).await?;
             drop(picture);

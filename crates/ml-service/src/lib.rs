@@ -11,6 +11,7 @@
 //! another tenant's queue.
 
 mod annotate;
+pub mod assemble;
 mod batch;
 mod catalog;
 mod convert;

@@ -22,7 +22,7 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks | vision] [--production] [--rounds N] [--seconds N] [--under-way N] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks | vision] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
   vision       detection tasks on photographs of 1920 x 1080 pixels, on one core and on two, beside ONNX Runtime alone and beside a
                pipeline of OpenCV and ONNX Runtime in Python
@@ -31,6 +31,8 @@ const USAGE: &str = "usage: ./dev bench [tasks | vision] [--production] [--round
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
+  --only       the cells whose title contains the words, and no others
+  --history    with --production: the no-op tasks once more, beside a million ended and 100,000 waiting ones
   --quick      two rounds of two seconds";
 
 /// What to measure, for how long.
@@ -41,11 +43,21 @@ pub struct Settings {
     rounds: u32,
     cell: Duration,
     under_way: usize,
+    only: String,
+    history: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { vision: false, production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
+        Self {
+            vision: false,
+            production: false,
+            rounds: 3,
+            cell: Duration::from_secs(5),
+            under_way: 64,
+            only: String::new(),
+            history: false,
+        }
     }
 }
 
@@ -67,9 +79,17 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
-        for cell in Cell::ALL.into_iter().filter(|cell| settings.production || *cell != Cell::Table) {
+        for cell in settings.cells() {
             eprintln!("round {round} of {}: {}", settings.rounds, cell.title());
             report.add(cell, bench.measure(cell));
+        }
+    }
+    if settings.history {
+        eprintln!("filling the table");
+        bench.add_many_others()?;
+        for round in 1..=settings.rounds {
+            eprintln!("round {round} of {}: {}", settings.rounds, Cell::NoopAmongMany.title());
+            report.add(Cell::NoopAmongMany, bench.measure(Cell::NoopAmongMany));
         }
     }
     bench.stop()?;
@@ -78,6 +98,13 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 impl Settings {
+    fn cells(&self) -> impl Iterator<Item = Cell> {
+        let has_table = self.production;
+        Cell::IN_ROUNDS
+            .into_iter()
+            .filter(move |cell| (has_table || *cell != Cell::Table) && cell.title().contains(self.only.as_str()))
+    }
+
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut settings = Self::default();
         let mut rest = arguments.iter();
@@ -93,13 +120,18 @@ impl Settings {
             match argument.as_str() {
                 "tasks" => {}
                 "vision" => settings.vision = true,
+                "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
+                "--history" => settings.history = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
                 "--seconds" => settings.cell = Duration::from_secs(number()?.into()),
                 "--under-way" => settings.under_way = number()? as usize,
                 other => bail!("unknown argument {other}\n{USAGE}"),
             }
+        }
+        if settings.history && !settings.production {
+            bail!("--history needs --production\n{USAGE}");
         }
         Ok(settings)
     }
@@ -134,7 +166,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for line in ["--rounds", "--rounds 0", "--seconds x", "models"] {
+        for line in ["--rounds", "--rounds 0", "--seconds x", "models", "--history", "--only"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
