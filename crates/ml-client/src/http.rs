@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Method;
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
@@ -13,8 +14,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
-    ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
+    AnnotatePicture, CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport,
+    ModelSignature, ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
 };
 
 /// The longest that any question may take.
@@ -59,6 +60,11 @@ impl HttpInference {
 impl Inference for HttpInference {
     async fn probe_media(&self, request: ProbeMedia) -> Result<MediaFacts, MlError> {
         answer(self.request(Method::POST, paths::PROBE_MEDIA).json(&request)).await
+    }
+
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        let answer = successful(self.request(Method::POST, paths::ANNOTATE_PICTURE).json(&request)).await?;
+        answer.bytes().await.map_err(unavailable)
     }
 
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
@@ -11,8 +12,8 @@ use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_engine::GpuFacts;
 use ortolan_ml_client::{
-    CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth, MlHealthStatus,
-    ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
+    AnnotatePicture, CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth,
+    MlHealthStatus, ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
 };
 use ortolan_runner::{CacheInfo, CallContext, Device};
 use tokio::time::Instant;
@@ -26,6 +27,10 @@ impl Inference for MlService {
         let media = self.fetch(&object(&request.object_path)?).await?;
         let facts = self.0.pool.probe_media(&request.tenant, media, self.question()).await;
         facts.map_err(|error| convert::error(&error))
+    }
+
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        self.annotated(request).await
     }
 
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {

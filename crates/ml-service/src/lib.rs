@@ -10,6 +10,7 @@
 //! and a permit comes back when the runner has let go of the call, however it ends; a tenant waits for its turn, not for
 //! another tenant's queue.
 
+mod annotate;
 pub mod assemble;
 mod batch;
 mod catalog;

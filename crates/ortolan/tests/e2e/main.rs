@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod annotated;
 mod cancel;
 mod crashes;
 mod hostile_media;

@@ -41,7 +41,7 @@ struct Prediction {
 
 /// Starts a server with two tenants, measures and prints; the burst has as many connections as the settings say.
 pub fn run(binary: &Path, folder: &Path, settings: &Settings, stores: Option<&Stores>) -> Result<String> {
-    let server = Server::start(binary, folder, stores)?;
+    let server = Server::start(binary, folder, stores, None)?;
     let quiet = Party::new(&server, "quiet", QUIET)?;
     let busy = Party::new(&server, "busy", settings.under_way)?;
     let mut table = format!(
