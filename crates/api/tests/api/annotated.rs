@@ -34,6 +34,7 @@ fn artifact(task: &Task, ordinal: i32, artifact_type: ArtifactType, payload: Val
             producer_version: String::new(),
             model_profile: "balanced".to_owned(),
             model_sha256: None,
+            request_id: None,
         },
         created_at: task.started_at.unwrap(),
     }
