@@ -26,7 +26,8 @@ use crate::{
 #[async_trait]
 impl TaskStore for Store {
     async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
-        self.lanes.submits().ask(|answer| Write::Submit(Submit { task, idempotency }, answer)).await
+        let submit = Box::new(Submit { task, idempotency });
+        self.lanes.submits().ask(|answer| Write::Submit(submit, answer)).await
     }
 
     async fn get(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
