@@ -12,7 +12,7 @@ const OURS: &str = "ortolan-";
 /// From the ground up. A crate uses crates of lower layers only.
 const LAYERS: [&[&str]; 6] = [
     &["domain"],
-    &["store", "queue", "results", "blobs", "engine", "vision", "media", "oip", "ml-client", "service"],
+    &["store", "queue", "results", "blobs", "engine", "vision", "media", "oip", "ml-client", "outbound", "service"],
     &["dispatch", "runner"],
     &["api", "worker", "ml-service", "reconciler"],
     &["ortolan", "testkit", "xtask"],
@@ -33,7 +33,8 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
     ("axum*", &["api", "ml-service", "service"]),
-    ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
+    // outbound: the one place that calls addresses which a tenant chose
+    ("reqwest", &["blobs", "ml-client", "outbound", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
     ("landlock", &["runner"]),
 ];
