@@ -9,7 +9,7 @@ use ortolan_blobs::ObjectPath;
 use ortolan_domain::config::{ConfidenceDefaults, TaskConfig};
 use ortolan_domain::job::{Attempt, MlError, MlJob, MlOutcome, MlResult};
 use ortolan_domain::task::TaskInput;
-use ortolan_domain::{ErrorCode, MediaId, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
+use ortolan_domain::{ErrorCode, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -111,6 +111,6 @@ impl MlService {
             Some(named) => named,
             None => hash::sha256_hex(&self.fetch(&path).await?),
         };
-        Ok(TaskInput { media_id: MediaId::generate(), object_path, sha256 })
+        Ok(TaskInput { media_id: None, object_path, sha256 })
     }
 }

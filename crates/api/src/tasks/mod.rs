@@ -4,6 +4,7 @@
 //! the truth; the dispatcher is only told that there is something to do.
 
 mod artifacts;
+mod callbacks;
 mod cancel;
 mod enqueue;
 mod events;
@@ -17,6 +18,7 @@ mod retry;
 mod submit;
 mod view;
 pub(crate) mod watch;
+mod wishes;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -31,6 +33,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(reconcile::reconcile_tasks))
         .routes(routes!(get::get_task))
         .routes(routes!(artifacts::task_artifacts))
+        .routes(routes!(callbacks::list::task_callbacks))
+        .routes(routes!(callbacks::redeliver::redeliver_callback))
         .routes(routes!(events::task_events))
         .routes(routes!(enqueue::enqueue_task))
         .routes(routes!(cancel::cancel_task))

@@ -2,7 +2,9 @@
 //! signals inside of the process, and a real local object store. Only the ML service is a double behind its port.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod authorisation;
+mod callbacks;
 mod edge;
 mod events;
 mod jobs;

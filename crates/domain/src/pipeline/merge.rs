@@ -23,6 +23,7 @@ pub fn merge(input: &Findings, branches: Vec<Findings>) -> Findings {
         merged.classes.extend(branch.classes.into_iter().filter(|classes| !known_classes.contains(&classes.key)));
         let changed = branch.results.into_iter().filter(|(name, value)| input.results.get(name) != Some(value));
         merged.results.extend(changed);
+        merged.uploads.extend(branch.uploads.into_iter().skip(input.uploads.len()));
     }
     merged
 }

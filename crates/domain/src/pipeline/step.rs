@@ -25,6 +25,10 @@ pub enum Step {
     SizeCalculator(NoSettings),
     /// Gives the objects species in turn.
     SpeciesDistributor(SpeciesSettings),
+    /// Stores the picture and thumbnails of it.
+    UploadImage(UploadSettings),
+    /// Posts the results to the backend.
+    SendResults(NoSettings),
 }
 
 /// For steps that cannot be told anything.
@@ -146,6 +150,28 @@ pub struct SpeciesSettings {
     pub species: Vec<String>,
 }
 
+/// Which picture is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSource {
+    /// The one that came in.
+    Original,
+}
+
+/// Settings of `upload_image`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// Which picture.
+    pub source: ImageSource,
+    /// The folder below the tenant's.
+    pub dest_prefix: String,
+    /// Longest edges of the thumbnails in pixels; a picture is never enlarged.
+    pub thumbnail_sizes: Vec<u32>,
+    /// JPEG quality.
+    pub quality: u8,
+}
+
 impl From<&SahiSettings> for SahiConfig {
     fn from(settings: &SahiSettings) -> Self {
         Self {
@@ -180,6 +206,8 @@ impl Step {
             Self::AggregateDetections(_) => "aggregate_detections",
             Self::SizeCalculator(_) => "size_calculator",
             Self::SpeciesDistributor(_) => "species_distributor",
+            Self::UploadImage(_) => "upload_image",
+            Self::SendResults(_) => "send_results",
         }
     }
 

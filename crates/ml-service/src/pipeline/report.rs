@@ -100,6 +100,7 @@ impl Run<'_> {
             segments: found.segments.iter().map(|segment| ResultSegment::from(segment.as_ref())).collect(),
             detections: found.objects.iter().map(|object| ResultDetection::new(object, self.image_id)).collect(),
             classifications_raw: found.classes.iter().map(|classes| ResultClasses::from(classes.as_ref())).collect(),
+            uploads: found.uploads.iter().map(|upload| upload.as_ref().clone()).collect(),
             counted: found.results.clone(),
         }
     }

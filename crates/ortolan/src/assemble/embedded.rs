@@ -68,7 +68,10 @@ pub async fn start(
     let ml_service = parts.ports.ml_service(config, Duration::ZERO).await?;
     let reconciler = parts.truth.reconciler(config, &parts.ports);
     let routes = parts.truth.api(config, &parts.ports, Arc::new(ml_service.clone()), &reconciler, metrics, shutdown)?;
-    let services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
+    let callbacks = parts.truth.callbacks(config, &parts.ports)?;
+    let mut services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
+    let stop = shutdown.token();
+    services.background.push(tokio::spawn(async move { callbacks.run(stop).await }));
     Ok(Installation { address, new_operator_key, shutdown: shutdown.clone(), parts, services })
 }
 

@@ -10,6 +10,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_domain::{Clock, SystemClock};
 use ortolan_ml_client::Inference;
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
+use ortolan_outbound::{AddressPolicy, Outbound, OutboundError};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{OrphanSweep, Reconciler, ReconcilerParts};
 use ortolan_results::{Cache, Redis, ResultStore, Signals};
@@ -20,7 +21,8 @@ use ortolan_service::serve::Router;
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, config::MaskedUrl};
 use ortolan_store::Stores;
-use ortolan_worker::{Worker, WorkerParts};
+use ortolan_worker::{Backend, CallbackSender, SenderParts, Worker, WorkerParts};
+use tokio::sync::Notify;
 
 use super::observer::ChangeRelay;
 use super::reconcile::ByHand;
@@ -49,6 +51,7 @@ pub struct Truth {
     pub stores: Stores,
     /// Moves pending tasks into the queues.
     pub dispatcher: Arc<Dispatcher>,
+    callbacks_owed: Arc<Notify>,
 }
 
 impl Ports {
@@ -99,7 +102,7 @@ impl Truth {
         let dispatcher = Dispatcher::new(stores.tasks.clone(), ports.queues.clone(), ports.clock.clone(), limits);
         let dispatcher = Arc::new(dispatcher);
         relay.bind(&dispatcher);
-        Self { stores, dispatcher }
+        Self { stores, dispatcher, callbacks_owed: relay.callbacks_owed() }
     }
 
     /// A worker; the `only_one` takes from every queue in mode `auto`.
@@ -114,6 +117,25 @@ impl Truth {
             clock: ports.clock.clone(),
             settings: settings::worker(config, has_gpu(), only_one),
         })
+    }
+
+    /// Does what is to be done after tasks have ended.
+    pub fn callbacks(&self, config: &Config, ports: &Ports) -> Result<CallbackSender> {
+        let (timeout, backend) = (config.callback.timeout, config.callback.backend_url.as_ref());
+        let backend = backend.map(|url| -> Result<_, OutboundError> {
+            Ok(Backend { url: url.expose().to_owned(), client: Outbound::new(AddressPolicy::Anywhere, timeout)? })
+        });
+        Ok(CallbackSender::new(SenderParts {
+            id: process_id(ports),
+            callbacks: self.stores.callbacks.clone(),
+            tasks: self.stores.tasks.clone(),
+            blobs: ports.blobs.clone(),
+            outbound: Outbound::new(settings::addresses(config), timeout)?,
+            backend: backend.transpose()?,
+            news: self.callbacks_owed.clone(),
+            clock: ports.clock.clone(),
+            settings: settings::callbacks(config),
+        }))
     }
 
     /// A reconciler.
@@ -156,6 +178,10 @@ impl Truth {
             cache: ports.cache.clone(),
             reconcile: Arc::new(ByHand(reconciler.clone())),
             clock: ports.clock.clone(),
+            fetch: match config.outbound.fetch_pictures {
+                true => Some(Outbound::new(settings::addresses(config), config.outbound.fetch_timeout)?),
+                false => None,
+            },
             stop: shutdown.token(),
             settings: settings::api(config)?,
         });

@@ -70,8 +70,15 @@ async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, 
 pub async fn worker(config: &Config, shutdown: &Shutdown) -> Result<()> {
     let (ports, truth) = open(config, config.database.worker_max_connections, shutdown).await?;
     let worker = truth.worker(config, &ports, false);
+    let callbacks = truth.callbacks(config, &ports)?;
     let presence = Presence::of_worker(&truth, &ports, &worker);
-    let outcome = worker.run(shutdown.token()).await;
+    let stop_callbacks = shutdown.token().child_token();
+    let working = async {
+        let outcome = worker.run(shutdown.token()).await;
+        stop_callbacks.cancel();
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(working, callbacks.run(stop_callbacks.clone()));
     presence.end().await;
     truth.stores.close().await;
     Ok(outcome?)

@@ -7,12 +7,13 @@ use std::time::Duration;
 use ortolan_api::{ApiSettings, Rates};
 use ortolan_domain::Clock;
 use ortolan_ml_service::{BatchPolicy, MlServiceSettings};
+use ortolan_outbound::AddressPolicy;
 use ortolan_reconciler::ReconcilerSettings;
 use ortolan_results::Cache;
 use ortolan_runner::{DevicePolicy, Isolation, RunnerSettings};
 use ortolan_service::config::{self, Config, ConfigError};
 use ortolan_store::DispatchLimits;
-use ortolan_worker::{Backoff, WorkerSettings};
+use ortolan_worker::{Backoff, CallbackSettings, WorkerSettings};
 
 use super::runtime;
 
@@ -22,6 +23,11 @@ const QUICK_PASSES_PER_LEASE: u32 = 3;
 const UNDELIVERED_AFTER: Duration = Duration::from_secs(60);
 /// A delivery that has not been claimed for so long is looked for in the broker.
 const LOST_AFTER: Duration = Duration::from_secs(5);
+
+/// How much longer than its request a delivery stays with its sender.
+const CALLBACK_SLACK: Duration = Duration::from_secs(5);
+/// How often it is looked for deliveries that are due.
+const CALLBACK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Settings of the runners.
 pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
@@ -98,6 +104,24 @@ pub fn worker(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings 
     }
 }
 
+/// Settings of what is done after tasks have ended.
+pub fn callbacks(config: &Config) -> CallbackSettings {
+    let callback = &config.callback;
+    CallbackSettings {
+        // A try ends well before somebody else may begin the next one.
+        lease: callback.timeout + CALLBACK_SLACK,
+        max_attempts: i32::try_from(callback.max_attempts).unwrap_or(i32::MAX),
+        backoff: Backoff { base: callback.retry_base, cap: callback.retry_cap },
+        interval: CALLBACK_INTERVAL,
+        drain: config.server.drain_timeout,
+    }
+}
+
+/// Where addresses that tenants chose may lead.
+pub fn addresses(config: &Config) -> AddressPolicy {
+    AddressPolicy::Public(config.outbound.allowed_networks.clone().into())
+}
+
 /// How much may be on its way.
 pub fn dispatch(config: &Config) -> DispatchLimits {
     DispatchLimits { window: config.dispatch.window, per_tenant: config.dispatch.per_tenant }
@@ -139,6 +163,9 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
         max_media_bytes: server.max_media_bytes,
         max_model_bytes: server.max_model_bytes,
         process_wait: server.process_timeout,
+        webhooks: config.callback.webhooks,
+        callback_addresses: addresses(config),
+        has_backend: config.callback.backend_url.is_some(),
         ingress_header: server
             .ingress_header
             .clone()

@@ -4,6 +4,8 @@
 mod artifacts;
 mod batch;
 mod binder;
+mod callback_ports;
+mod callbacks;
 mod dispatch;
 mod keys;
 mod lane;
@@ -36,8 +38,16 @@ use super::dialect::{self, Arguments, Connection, Row};
 #[cfg(test)]
 #[allow(dead_code)]
 pub(super) fn frequent_statements() -> Vec<String> {
-    let many =
-        [&looks::LOOK, &dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
+    let many = [
+        &looks::LOOK,
+        &dispatch::MOVE,
+        &dispatch::UNDO,
+        &runs::CLAIM,
+        &runs::HEARTBEAT,
+        &runs::COMPLETE,
+        &runs::FAIL,
+        &callbacks::ARM,
+    ];
     let many = many
         .into_iter()
         .flat_map(|statement| [statement.text(1, dialect::PLACES).0, statement.text(64, dialect::PLACES).0]);
@@ -50,6 +60,8 @@ pub(super) fn frequent_statements() -> Vec<String> {
         upkeep::TAKE_BACK_UNDELIVERED,
         upkeep::EXPIRE,
         upkeep::DELETE_ENDED,
+        callbacks::CLAIM,
+        callbacks::OWED,
         lists::GET,
         lists::DEPTHS,
         lists::OPEN_TASKS,
