@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod callbacks;
 mod cancel;
 mod crashes;
 mod hostile_media;
@@ -9,13 +10,16 @@ mod hostile_models;
 mod jobs;
 mod late;
 mod main_job;
+mod own_objects;
 mod pictures;
 mod pipelines;
 mod protocol;
 mod registry;
 mod restart;
+mod sink;
 mod tenants;
 mod tiled;
+mod web_pictures;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 
