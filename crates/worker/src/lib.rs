@@ -9,6 +9,7 @@
 //! Invariants: it serves no HTTP; no result is stored without the lease; a lost lease stops the run and writes nothing; nothing is
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
+pub mod assemble;
 mod backoff;
 mod callbacks;
 mod crash;

@@ -121,10 +121,8 @@ pub(crate) async fn every_kind_of_end_is_told_once_with_its_reason(f: Fixture) {
     // Also when both come at the same time, so that they share a transaction.
     let (hasty, _) = running(&f, vec![webhook()]).await;
     let id = hasty.attempt.task_id;
-    let (ended, again) = futures::join!(
-        f.stores.tasks.cancel(f.tenant.id, id, at(8)),
-        f.stores.tasks.retry(f.tenant.id, id, at(9))
-    );
+    let (ended, again) =
+        futures::join!(f.stores.tasks.cancel(f.tenant.id, id, at(8)), f.stores.tasks.retry(f.tenant.id, id, at(9)));
     assert!(ended.is_ok() && again.is_ok());
     assert_eq!(of(&f, &hasty).await.len(), 1);
 
