@@ -207,6 +207,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
         signals,
         number: Number::fixed(0),
         clock,
+        gpus: None,
         settings: MlServiceSettings {
             batching: ortolan_ml_service::BatchPolicy::OFF,
             concurrency: 2,
@@ -218,6 +219,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
             question_timeout: Duration::from_secs(30),
             isolation: "shared".to_owned(),
             runtime_version: String::new(),
+            gpu_memory_limit_bytes: 0,
         },
     };
     Ok(MlService::new(parts)?)

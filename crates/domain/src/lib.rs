@@ -19,6 +19,7 @@ pub mod job;
 pub mod media;
 pub mod model;
 pub mod network;
+pub mod origin;
 pub mod pipeline;
 pub mod prediction;
 pub mod route;
@@ -31,6 +32,7 @@ pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};
 pub use id::{ArtifactId, KeyId, MediaId, ModelId, PredictionId, RunId, TaskId, TenantId, VideoId};
+pub use origin::{Origin, TraceContext};
 pub use slot::Slot;
 pub use task::{Priority, Task, TaskStatus, TaskType};
 pub use tenant::{Scope, Scopes, TenantSlug};

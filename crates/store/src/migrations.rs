@@ -37,4 +37,5 @@ folders! {
     6 "0006_models",
     7 "0007_predictions",
     8 "0008_callbacks",
+    10 "0010_origins",
 }

@@ -7,6 +7,7 @@
 
 mod bucket;
 mod cluster;
+mod collector;
 mod database;
 pub mod fixtures;
 mod operator;
@@ -17,6 +18,7 @@ mod web;
 
 pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
+pub use collector::{CollectedSpan, Collector};
 pub use database::{OwnDatabase, query};
 pub use operator::Operator;
 pub use server::{Server, ServerOptions, free_port};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod annotated;
 mod authorisation;
 mod callbacks;
 mod edge;

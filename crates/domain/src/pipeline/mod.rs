@@ -31,6 +31,6 @@ pub use result::{
 };
 pub use setting::{Kind, Setting};
 pub use step::{
-    ClassificationSettings, DetectionSettings, FilterType, ImageSource, NoSettings, SahiSettings,
-    SegmentFilterSettings, SegmentationSettings, SpeciesSettings, Step, UploadSettings,
+    ClassificationSettings, DetectionSettings, FilterType, FindSettings, ImageSource, NoSettings, SahiSettings,
+    SegmentFilterSettings, SpeciesSettings, Step, UploadSettings,
 };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ortolan_blobs::ObjectPath;
 use ortolan_domain::job::MlError;
+use ortolan_domain::media::{PictureFormat, PictureWriting};
 use ortolan_domain::pipeline::{Findings, ImageSource, UploadSettings, Uploaded};
 use ortolan_domain::staging;
 use ortolan_domain::{ErrorCode, hash};
@@ -51,7 +52,8 @@ impl Run<'_> {
     async fn jpeg(&self, picture: &HeldPicture, edge: Option<u32>, quality: u8) -> Result<Bytes, MlError> {
         let context =
             CallContext::cancelled_by(self.cancel.clone()).with_deadline(self.service.0.instant(self.job.deadline_at));
-        let written = self.service.0.pool.encode_picture(picture, edge, quality, context).await;
+        let writing = PictureWriting { format: PictureFormat::Jpeg, longest_edge_px: edge, quality };
+        let written = self.service.0.pool.write_picture(picture, writing, context).await;
         written.map_err(|error| crate::convert::error(&error))
     }
 

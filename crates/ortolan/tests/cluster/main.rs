@@ -7,6 +7,7 @@ mod buckets;
 mod callbacks;
 mod connections;
 mod forged;
+mod observed;
 mod processes;
 mod reconcilers;
 #[path = "../e2e/sink.rs"]

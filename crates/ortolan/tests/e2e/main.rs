@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod annotated;
 mod callbacks;
 mod cancel;
 mod crashes;
@@ -10,6 +11,7 @@ mod hostile_models;
 mod jobs;
 mod late;
 mod main_job;
+mod metrics;
 mod own_objects;
 mod pictures;
 mod pipelines;
@@ -19,6 +21,7 @@ mod restart;
 mod sink;
 mod tenants;
 mod tiled;
+mod traces;
 mod web_pictures;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};

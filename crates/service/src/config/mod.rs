@@ -83,6 +83,8 @@ pub struct Config {
     pub outbound: OutboundConfig,
     /// Logs.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
     /// Keys that must not be shown.
     pub secrets: SecretsConfig,
     #[serde(skip)]

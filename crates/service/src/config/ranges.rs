@@ -69,6 +69,7 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("callback.retry_base_s", 0.0, 3_600.0),
     ("callback.retry_cap_s", 0.0, 86_400.0),
     ("outbound.fetch_timeout_s", 1.0, 3_600.0),
+    ("traces.sample_ratio", 0.0, 1.0),
 ];
 
 /// The range of a setting, when it is a number.

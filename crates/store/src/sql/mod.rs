@@ -42,6 +42,7 @@ pub(super) fn frequent_statements() -> Vec<String> {
         &looks::LOOK,
         &dispatch::MOVE,
         &dispatch::UNDO,
+        &upkeep::TAKE_BACK_LOST,
         &runs::CLAIM,
         &runs::HEARTBEAT,
         &runs::COMPLETE,

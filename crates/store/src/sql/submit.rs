@@ -19,14 +19,15 @@ pub(super) struct Submit {
 }
 
 static INSERT: ManyRows = ManyRows::new(
-    13,
+    15,
     "WITH given(id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path, input_sha256,
-                created_at, expires_at, has_callbacks) AS (VALUES {rows})
+                created_at, expires_at, request_id, traceparent, has_callbacks) AS (VALUES {rows})
      INSERT INTO tasks (id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path,
-                        input_sha256, created_at, expires_at, has_callbacks, patience_us, status, attempt, failures,
-                        crashes, version, run_at)
+                        input_sha256, created_at, expires_at, request_id, traceparent, has_callbacks, patience_us,
+                        status, attempt, failures, crashes, version, run_at)
      SELECT id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path, input_sha256,
-            created_at, expires_at, has_callbacks, expires_at - created_at, 'pending', 0, 0, 0, 1, created_at
+            created_at, expires_at, request_id, traceparent, has_callbacks, expires_at - created_at, 'pending', 0, 0, 0,
+            1, created_at
      FROM given WHERE EXISTS (SELECT 1 FROM tenants WHERE tenants.id = given.tenant_id)
      ON CONFLICT DO NOTHING
      RETURNING id",
@@ -90,7 +91,9 @@ fn bind(values: &mut Binder, Submit { task, callbacks, .. }: &Submit) {
         .add(input.and_then(|input| input.media_id).map(|id| id.as_uuid()))
         .add(input.map(|input| input.object_path.clone()));
     values.add(input.map(|input| input.sha256.clone())).add(task.created_at.as_micros());
-    values.add(task.expires_at.map(|at| at.as_micros())).add(!callbacks.is_empty());
+    values.add(task.expires_at.map(|at| at.as_micros()));
+    values.add(task.origin.request_id.clone()).add(task.origin.trace.map(|trace| trace.to_string()));
+    values.add(!callbacks.is_empty());
 }
 
 /// Why not all of these rows were inserted.

@@ -28,7 +28,7 @@ const SIDEWAYS: [(&str, &str); 3] = [
 ];
 
 /// Heavy libraries and the crates that may name them in their manifest. A star stands for any ending.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sqlx*", &["store"]),
     ("apalis*", &["queue"]),
     ("fred", &["results"]),
@@ -36,8 +36,9 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("ort*", &["engine"]),
     ("axum*", &["api", "ml-service", "service"]),
     // outbound: the one place that calls addresses which a tenant chose
-    ("reqwest", &["blobs", "ml-client", "outbound", "ortolan", "testkit"]),
+    ("reqwest", &["assembly", "blobs", "ml-client", "outbound", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
+    ("re_rav1d", &["media"]),
     ("landlock", &["runner"]),
 ];
 
