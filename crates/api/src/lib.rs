@@ -42,6 +42,7 @@ mod tasks;
 mod tenants;
 mod upload;
 mod v2;
+mod webhook_secret;
 
 pub use rates::Rates;
 pub use reconcile::{Reconcile, ReconcileStats};

@@ -11,7 +11,7 @@ use crate::middleware::{cors, edge, guard};
 use crate::state::ApiState;
 use crate::{
     cache, health, jobs, keys, me, media, model_cache, models, openapi, pages, pipelines, predict, predictions,
-    quarantine, slots, tasks, tenants, v2,
+    quarantine, slots, tasks, tenants, v2, webhook_secret,
 };
 
 /// Where the endpoints lie.
@@ -46,6 +46,7 @@ fn endpoints() -> OpenApiRouter<ApiState> {
     let groups = [
         tasks::routes(),
         pipelines::routes(),
+        webhook_secret::routes(),
         media::routes(),
         models::routes(),
         slots::routes(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ortolan_domain::TenantSlug;
 use ortolan_domain::config::ConfidenceDefaults;
 use ortolan_domain::route::RouteTable;
+use ortolan_outbound::AddressPolicy;
 
 use crate::rates::Rates;
 
@@ -39,6 +40,12 @@ pub struct ApiSettings {
     pub process_wait: Duration,
     /// The header that a queue in front adds; a submission without it is refused. None where everybody may submit.
     pub ingress_header: Option<String>,
+    /// Tenants may name receivers of webhooks.
+    pub webhooks: bool,
+    /// Where the addresses of callbacks may lead.
+    pub callback_addresses: AddressPolicy,
+    /// There is a backend that the step send_results can post to.
+    pub has_backend: bool,
     /// How often a watched task is looked at when no signal comes.
     pub watch_interval: Duration,
     /// Tasks of one tenant that have not ended, at most.
@@ -87,6 +94,9 @@ impl Default for ApiSettings {
             max_wait: Duration::from_secs(30),
             process_wait: Duration::from_secs(60),
             ingress_header: None,
+            webhooks: true,
+            callback_addresses: AddressPolicy::public_only(),
+            has_backend: false,
             watch_interval: Duration::from_secs(2),
             open_tasks_per_tenant: 100_000,
             task_expires_after: None,

@@ -7,6 +7,7 @@ use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::{Clock, Timestamp};
 use ortolan_ml_client::Inference;
+use ortolan_outbound::Outbound;
 use ortolan_results::{Cache, Signals};
 use ortolan_store::Stores;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,8 @@ pub struct ApiParts {
     pub reconcile: Arc<dyn Reconcile>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// Fetches pictures from https addresses, where that is allowed.
+    pub fetch: Option<Outbound>,
     /// Ends waiting requests and event streams when the service drains.
     pub stop: CancellationToken,
     /// What the installation decided.

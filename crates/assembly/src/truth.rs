@@ -9,6 +9,7 @@ use ortolan_dispatch::Dispatcher;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
 use ortolan_store::{PostgresSettings, Stores};
+use tokio::sync::Notify;
 
 use crate::{ChangeRelay, Ports, settings};
 
@@ -21,6 +22,8 @@ pub struct Truth {
     pub stores: Stores,
     /// Moves pending tasks into the queues.
     pub dispatcher: Arc<Dispatcher>,
+    /// Rings when a task has ended whose end is to be told.
+    pub callbacks_owed: Arc<Notify>,
 }
 
 impl Truth {
@@ -30,7 +33,7 @@ impl Truth {
         let dispatcher = Dispatcher::new(stores.tasks.clone(), ports.queues.clone(), ports.clock.clone(), limits);
         let dispatcher = Arc::new(dispatcher);
         relay.bind(&dispatcher);
-        Self { stores, dispatcher }
+        Self { stores, dispatcher, callbacks_owed: relay.callbacks_owed() }
     }
 
     /// The PostgreSQL server that all services share, its schema up to date; waits for it, and gives `None` when the process

@@ -228,11 +228,12 @@ impl fmt::Display for TaskType {
     }
 }
 
-/// The media object that a task looks at, as it was when the task was submitted.
+/// The object that a task looks at, as it was when the task was submitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskInput {
-    /// Which media object.
-    pub media_id: MediaId,
+    /// Which media object; none for an object of the tenant's that was named by its address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_id: Option<MediaId>,
     /// Where its bytes lie in the object store.
     pub object_path: String,
     /// SHA-256 of its bytes in hexadecimal: the task's `input_hash`.

@@ -10,7 +10,7 @@ use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::{ConfidenceDefaults, TaskConfig};
 use ortolan_domain::job::{Attempt, MlError, MlItem, MlJob, MlOutcome, MlResult};
 use ortolan_domain::task::TaskInput;
-use ortolan_domain::{ErrorCode, MediaId, Origin, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
+use ortolan_domain::{ErrorCode, Origin, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -129,6 +129,6 @@ impl MlService {
             Some(named) => named,
             None => hash::sha256_hex(&self.fetch(&path).await?),
         };
-        Ok(TaskInput { media_id: MediaId::generate(), object_path, sha256 })
+        Ok(TaskInput { media_id: None, object_path, sha256 })
     }
 }

@@ -15,7 +15,7 @@ use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
 use ortolan_service::serve::{Router, ServeLimits, serve};
 use ortolan_store::{SqliteSettings, Stores};
-use ortolan_worker::assemble::{presence, worker};
+use ortolan_worker::assemble::{callbacks, presence, worker};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,9 @@ pub async fn start(process: &Process, listener: TcpListener) -> Result<Installat
     let (inference, by_hand) = (Arc::new(ml_service.clone()), reconciler.clone());
     let around = Surroundings { ports, blobs: blobs.clone(), truth, inference, reconciler: by_hand };
     let routes = routes(process, around)?;
-    let services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
+    let (callbacks, stop) = (callbacks(config, ports, blobs, truth)?, shutdown.token());
+    let mut services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
+    services.background.push(tokio::spawn(async move { callbacks.run(stop).await }));
     Ok(Installation { address, new_operator_key, shutdown: shutdown.clone(), parts, services })
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ortolan_blobs::{BlobError, Blobs, ObjectFacts, ObjectPath, ObjectPathError};
-use ortolan_domain::{Clock, MediaId, ModelId, TenantSlug, Timestamp};
+use ortolan_domain::{Clock, MediaId, ModelId, TenantSlug, Timestamp, staging};
 use ortolan_service::telemetry::metrics;
 use ortolan_store::{MediaStore, ModelStore, StoreError, Stores, Tenant, TenantStore};
 
@@ -29,7 +29,7 @@ const BATCH: usize = 500;
 enum Folder {
     /// Uploaded pictures, sounds and videos.
     Media,
-    /// Files that are being checked; no row ever names them.
+    /// Files that are being checked, and pictures of runs that have not ended; no row ever names them.
     Staging,
     /// Files of registered models.
     Registry,
@@ -174,7 +174,8 @@ impl Folder {
     fn names(self, path: &ObjectPath) -> bool {
         match self {
             Self::Media => last_segment(path).parse::<MediaId>().is_ok(),
-            Self::Staging | Self::Registry => version_of(path).is_some(),
+            Self::Staging => version_of(path).is_some() || staging::is_name(last_segment(path)),
+            Self::Registry => version_of(path).is_some(),
         }
     }
 }

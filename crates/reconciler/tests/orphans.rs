@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ortolan_blobs::{Blobs, ObjectPath, Patience, S3Key, S3Settings};
 use ortolan_domain::media::{Media, MediaFacts, MediaKind, object_path};
-use ortolan_domain::{Clock, MediaId, ModelId, SystemClock, TenantId, TenantSlug, Timestamp};
+use ortolan_domain::{Clock, MediaId, ModelId, RunId, SystemClock, TaskId, TenantId, TenantSlug, Timestamp, staging};
 use ortolan_reconciler::OrphanSweep;
 use ortolan_store::{SqliteSettings, StoreError, Stores, TaskChange, TaskObserver, Tenant};
 use ortolan_testkit::{Bucket, BucketKind, KEY, REGION};
@@ -93,16 +93,19 @@ async fn only_what_belongs_to_nothing_and_is_old_goes(bench: Bench) {
     let (orphan, failed) = bench.upload(&unknown).await;
     assert!(matches!(failed, Err(StoreError::NoParent)), "{failed:?}");
     let staged = format!("acme/staging/{}.onnx", ModelId::generate());
+    let (tenant, picture) = (&bench.tenant.name, "acme/images/1.jpg");
+    let put_aside = staging::object(tenant, TaskId::generate(), RunId::generate(), picture);
     let unregistered = format!("models/acme/registry/{}.onnx", ModelId::generate());
     let spared = [
         owned,
         "models/acme/detect.onnx".to_owned(),
         "models/acme/registry/readme.txt".to_owned(),
         "acme/media/by-somebody-else.jpg".to_owned(),
+        "acme/staging/by-somebody-else.jpg".to_owned(),
         format!("acme/processed/{}.jpg", MediaId::generate()),
         format!("nobody/media/{}", MediaId::generate()),
     ];
-    for path in spared[1..].iter().chain([&staged, &unregistered]) {
+    for path in spared[1..].iter().chain([&staged, &put_aside, &unregistered]) {
         bench.put(path).await;
     }
 
@@ -112,8 +115,8 @@ async fn only_what_belongs_to_nothing_and_is_old_goes(bench: Bench) {
     assert_eq!(removed, 0);
     let (removed, outcome) = sweep.turn(&Later(DAY + Duration::from_secs(3600))).await;
     outcome.unwrap();
-    assert_eq!(removed, 3);
-    for path in [orphan, staged, unregistered] {
+    assert_eq!(removed, 4);
+    for path in [orphan, staged, put_aside, unregistered] {
         assert!(!bench.is_there(&path).await, "{path}");
     }
     for path in spared {

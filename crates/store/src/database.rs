@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::{
-    MediaStore, ModelStore, PredictionStore, ProcessStore, QuarantineStore, SlotStore, StoreError, TaskObserver,
-    TaskStore, TenantStore, postgres, sqlite,
+    CallbackStore, MediaStore, ModelStore, PredictionStore, ProcessStore, QuarantineStore, SlotStore, StoreError,
+    TaskObserver, TaskStore, TenantStore, postgres, sqlite,
 };
 
 /// Where the SQLite file lies and how it is used.
@@ -87,6 +87,8 @@ pub struct Stores {
     pub quarantine: Arc<dyn QuarantineStore>,
     /// Records of predictions.
     pub predictions: Arc<dyn PredictionStore>,
+    /// What is done after tasks have ended.
+    pub callbacks: Arc<dyn CallbackStore>,
     database: Arc<dyn Database>,
 }
 
@@ -112,6 +114,7 @@ impl Stores {
             + QuarantineStore
             + ProcessStore
             + PredictionStore
+            + CallbackStore
             + Database
             + 'static,
     {
@@ -124,6 +127,7 @@ impl Stores {
             models: store.clone(),
             quarantine: store.clone(),
             predictions: store.clone(),
+            callbacks: store.clone(),
             database: store,
         }
     }

@@ -10,6 +10,7 @@
 // Each dialect mounts the folder of SQL beside its own types.
 #![allow(clippy::duplicate_mod)]
 
+mod callbacks;
 mod database;
 mod error;
 mod media;
@@ -25,6 +26,10 @@ mod statement;
 mod tasks;
 mod tenants;
 
+pub use callbacks::{
+    CallbackKind, CallbackStore, Delivery, DeliveryAttempt, DeliveryClaim, DeliveryKey, DeliveryOutcome,
+    DeliveryStatus, NewCallback, WebhookSecret,
+};
 pub use database::{PostgresSettings, SqliteSettings, StoreFacts, Stores};
 pub use error::StoreError;
 pub use media::{MediaStore, NewMediaOutcome};

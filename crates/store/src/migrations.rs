@@ -36,5 +36,6 @@ folders! {
     5 "0005_processes",
     6 "0006_models",
     7 "0007_predictions",
+    8 "0008_callbacks",
     10 "0010_origins",
 }

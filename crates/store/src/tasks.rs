@@ -9,7 +9,7 @@ use ortolan_domain::route::QueueName;
 use ortolan_domain::task::{NewTask, TaskError};
 use ortolan_domain::{RunId, Task, TaskId, TaskStatus, TaskType, TenantId, Timestamp, VideoId};
 
-use crate::{Page, StoreError};
+use crate::{NewCallback, Page, StoreError};
 
 /// A client's promise that the same key means the same request.
 #[derive(Debug, Clone)]
@@ -228,6 +228,15 @@ pub struct TaskChange {
     pub status: TaskStatus,
     /// The task's version with this change: the id of the event.
     pub version: i64,
+    /// Something is to be done after the task has ended; told with its end only.
+    pub has_callbacks: bool,
+}
+
+impl TaskChange {
+    /// True when deliveries were made with this change.
+    pub fn owes_callbacks(&self) -> bool {
+        self.has_callbacks && self.status.is_terminal()
+    }
 }
 
 /// Hears of committed changes, before the callers that made them; must return at once and not fail.
@@ -245,6 +254,14 @@ pub trait TaskObserver: Send + Sync {
 pub trait TaskStore: Send + Sync {
     /// Stores a pending row; durable when it returns.
     async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError>;
+
+    /// The same, with what is to be done once the task has ended: written down in the transactions that store and end it.
+    async fn submit_with_callbacks(
+        &self,
+        task: NewTask,
+        callbacks: Vec<NewCallback>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Submission, StoreError>;
 
     /// The tenant's task, if it has it.
     async fn get(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError>;

@@ -14,6 +14,7 @@ mod operator;
 mod server;
 mod stores;
 mod tenant;
+mod web;
 
 pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
@@ -23,3 +24,4 @@ pub use operator::Operator;
 pub use server::{Server, ServerOptions, free_port};
 pub use stores::{ThrowAwayPostgres, ThrowAwayRedis};
 pub use tenant::{Answer, Tenant};
+pub use web::{Page, Web};

@@ -1,13 +1,17 @@
 //! A worker as a process: put together out of the configuration.
 
+mod callbacks;
+
 use anyhow::Result;
 use ortolan_assembly::presence::{Presence, Who};
 use ortolan_assembly::program::Process;
 use ortolan_assembly::published::Publisher;
-use ortolan_assembly::{Ports, Truth};
+use ortolan_assembly::{Ports, Truth, storage};
 use ortolan_service::config::Config;
 
 use crate::{Backoff, Worker, WorkerParts, WorkerSettings};
+
+pub use callbacks::callbacks;
 
 /// What the register of processes calls it.
 pub const SERVICE: &str = "worker";
@@ -19,8 +23,15 @@ pub async fn serve(process: &Process) -> Result<()> {
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
     let Some(truth) = truth else { return Ok(()) };
     let worker = worker(config, &ports, &truth, false);
+    let callbacks = callbacks(config, &ports, &storage::blobs(config)?, &truth)?;
     let presence = presence(&worker, &ports, &truth, Some(Publisher::new(&ports, metrics)));
-    let outcome = worker.run(shutdown.token()).await;
+    let stop_callbacks = shutdown.token().child_token();
+    let working = async {
+        let outcome = worker.run(shutdown.token()).await;
+        stop_callbacks.cancel();
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(working, callbacks.run(stop_callbacks.clone()));
     presence.end().await;
     truth.stores.close().await;
     Ok(outcome?)

@@ -3,13 +3,15 @@
 //!
 //! Flow of a delivery: claim (zero rows means a stale delivery: forget it) -> hand over -> wait, woken by a signal or by
 //! polling -> check every item -> complete, fail or try again later. Meanwhile one heartbeat extends all leases and learns
-//! which are lost, and one look tells runs that the ML service has lost.
+//! which are lost, and one look tells runs that the ML service has lost. Beside the worker a [`CallbackSender`] does what is to
+//! be done after tasks have ended.
 //!
-//! Invariants: no HTTP; no result is stored without the lease; a lost lease stops the run and writes nothing; nothing is
+//! Invariants: it serves no HTTP; no result is stored without the lease; a lost lease stops the run and writes nothing; nothing is
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
 pub mod assemble;
 mod backoff;
+mod callbacks;
 mod crash;
 mod handed_over;
 mod leases;
@@ -20,6 +22,7 @@ mod steps;
 mod worker;
 
 pub use backoff::Backoff;
+pub use callbacks::{Backend, CallbackSender, CallbackSettings, SenderParts};
 pub use settings::WorkerSettings;
 pub use steps::{Awaited, Ending};
 pub use worker::{Worker, WorkerError, WorkerParts};

@@ -11,7 +11,7 @@ use ortolan_domain::task::NewTask;
 use ortolan_domain::{Task, TaskId, TenantId, Timestamp};
 use ortolan_store::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, LostLease,
-    Page, QueueDepth, RetryOutcome, StoreError, Submission, TaskFilter, TaskStore,
+    NewCallback, Page, QueueDepth, RetryOutcome, StoreError, Submission, TaskFilter, TaskStore,
 };
 
 const UP: u8 = 0;
@@ -66,6 +66,9 @@ macro_rules! carried {
 
 carried! {
     fn submit(task: NewTask, idempotency: Option<Idempotency>) -> Submission;
+    fn submit_with_callbacks(
+        task: NewTask, callbacks: Vec<NewCallback>, idempotency: Option<Idempotency>
+    ) -> Submission;
     fn get(tenant: TenantId, id: TaskId) -> Option<Task>;
     fn list(tenant: TenantId, filter: &TaskFilter, now: Timestamp) -> Page<Task>;
     fn artifacts(tenant: TenantId, id: TaskId, limit: u32, offset: u64) -> Option<Page<Artifact>>;

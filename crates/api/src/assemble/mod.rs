@@ -100,6 +100,7 @@ pub fn routes(process: &Process, around: Surroundings<'_>) -> Result<Router> {
         cache: ports.cache.clone(),
         reconcile: Arc::new(ByHand(reconciler)),
         clock: ports.clock.clone(),
+        fetch: settings::fetch(config)?,
         stop: shutdown.token(),
         settings: settings::api(config)?,
     });

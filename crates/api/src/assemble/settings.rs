@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ortolan_assembly::settings::tensor_bytes;
 use ortolan_domain::Clock;
+use ortolan_outbound::{AddressPolicy, Outbound, OutboundError};
 use ortolan_results::Cache;
 use ortolan_service::config::{self, Config, ConfigError};
 
@@ -17,6 +18,17 @@ pub fn counters(config: &Config, cache: &Cache, clock: &Arc<dyn Clock>) -> Cache
     }
 }
 
+/// The client that fetches pictures, where that is allowed.
+pub fn fetch(config: &Config) -> Result<Option<Outbound>, OutboundError> {
+    let outbound = &config.outbound;
+    outbound.fetch_pictures.then(|| Outbound::new(addresses(config), outbound.fetch_timeout)).transpose()
+}
+
+/// Where addresses that tenants chose may lead.
+fn addresses(config: &Config) -> AddressPolicy {
+    AddressPolicy::Public(config.outbound.allowed_networks.clone().into())
+}
+
 /// Settings of the API.
 pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
     let server = &config.server;
@@ -27,6 +39,9 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
         max_media_bytes: server.max_media_bytes,
         max_model_bytes: server.max_model_bytes,
         process_wait: server.process_timeout,
+        webhooks: config.callback.webhooks,
+        callback_addresses: addresses(config),
+        has_backend: config.callback.backend_url.is_some(),
         ingress_header: server
             .ingress_header
             .clone()

@@ -12,7 +12,7 @@ mod receive;
 mod upload;
 mod view;
 
-pub use receive::{Incoming, delete_media, receive, register};
+pub use receive::{Incoming, delete_media, receive, refused_by_decoder, register};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

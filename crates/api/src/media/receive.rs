@@ -95,7 +95,7 @@ async fn describe_and_create(
 }
 
 /// A picture that kills its decoder is the picture's fault.
-fn refused_by_decoder(error: MlError) -> ApiError {
+pub fn refused_by_decoder(error: MlError) -> ApiError {
     match error.code {
         ErrorCode::Crashed | ErrorCode::RunFailed => {
             ApiError::new(ErrorCode::CorruptMedia, "the media cannot be decoded")

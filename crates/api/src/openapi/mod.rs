@@ -27,6 +27,7 @@ pub(crate) use refusals::{ANYWHERE, answers, refusals};
     tags(
         (name = "tasks", description = "Durable units of work and what they found."),
         (name = "pipelines", description = "Several steps over one picture."),
+        (name = "callbacks", description = "What is told of the end of tasks, and what webhooks are signed with."),
         (name = "predictions", description = "Named tensors through a model, and what was answered."),
         (name = "jobs", description = "Predictions that nobody waits for: tasks of type `inference`."),
         (name = "caches", description = "Answers that are kept for a while."),

@@ -5,6 +5,7 @@
 
 mod annotated;
 mod artifacts;
+mod callbacks;
 mod cancel;
 mod enqueue;
 mod events;
@@ -18,6 +19,7 @@ mod retry;
 mod submit;
 mod view;
 pub(crate) mod watch;
+mod wishes;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -33,6 +35,8 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(get::get_task))
         .routes(routes!(artifacts::task_artifacts))
         .routes(routes!(annotated::annotated_picture))
+        .routes(routes!(callbacks::list::task_callbacks))
+        .routes(routes!(callbacks::redeliver::redeliver_callback))
         .routes(routes!(events::task_events))
         .routes(routes!(enqueue::enqueue_task))
         .routes(routes!(cancel::cancel_task))

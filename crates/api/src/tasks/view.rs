@@ -87,7 +87,7 @@ impl<'a> From<&'a Task> for TaskView<'a> {
         Self {
             task_id: task.spec.id,
             task_type: task.spec.task_type,
-            media_id: task.spec.input.as_ref().map(|input| input.media_id),
+            media_id: task.spec.input.as_ref().and_then(|input| input.media_id),
             video_id: task.video_id(),
             status: task.status,
             priority: task.spec.priority,

@@ -7,7 +7,7 @@ mod staged;
 
 pub use form::Form;
 pub use pending::PendingObject;
-pub use source::{UploadError, bytes_of};
+pub use source::{UploadError, bytes_of, unfetched};
 pub use staged::StagedModel;
 
 use ortolan_blobs::BlobError;

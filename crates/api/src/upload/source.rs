@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use futures::{Stream, StreamExt, stream};
-use ortolan_domain::ErrorCode;
+use ortolan_domain::{ErrorCode, FieldError};
+use ortolan_outbound::OutboundError;
 
 use crate::error::ApiError;
 
@@ -20,6 +21,9 @@ pub enum UploadError {
     /// The body is not the form that it says it is.
     #[error("the multipart body cannot be read")]
     Form(#[source] multer::Error),
+    /// The address that the bytes come from stopped giving them.
+    #[error("the picture could not be fetched: {0}")]
+    Fetched(OutboundError),
     /// Something other than a file takes too much room in a form.
     #[error("a header in the multipart body is too long")]
     HeaderTooLong,
@@ -27,7 +31,20 @@ pub enum UploadError {
 
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
-        Self::new(ErrorCode::MalformedRequest, error.to_string())
+        match error {
+            UploadError::Fetched(error) => unfetched(&error),
+            error => Self::new(ErrorCode::MalformedRequest, error.to_string()),
+        }
+    }
+}
+
+/// A picture that its address does not give.
+pub fn unfetched(error: &OutboundError) -> ApiError {
+    match error {
+        OutboundError::TooLarge { max_bytes } => {
+            ApiError::new(ErrorCode::TooLarge, format!("the file may have at most {max_bytes} bytes"))
+        }
+        error => FieldError::new("image_url", format!("the picture could not be fetched: {error}")).into(),
     }
 }
 

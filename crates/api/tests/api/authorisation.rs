@@ -24,6 +24,10 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("POST", "/tasks", "write", Other::Own),
     ("POST", "/tasks/reconcile", "admin", Other::Own),
     ("POST", "/tasks/process", "write", Other::Own),
+    ("GET", "/tasks/{task_id}/callbacks", "read", Other::NotFound),
+    ("POST", "/tasks/{task_id}/callbacks/redeliver", "write", Other::NotFound),
+    ("GET", "/webhook-secret", "admin", Other::Own),
+    ("POST", "/webhook-secret", "admin", Other::Own),
     ("GET", "/pipelines/steps", "read", Other::Own),
     ("GET", "/tasks/{task_id}", "read", Other::NotFound),
     ("GET", "/tasks/{task_id}/artifacts", "read", Other::NotFound),
@@ -153,6 +157,7 @@ async fn call(client: &Client, method: &str, path: &str) -> crate::support::Answ
         ("POST", Some("tasks")) => client.post(path, json!({ "task_type": "noop" })).await,
         ("POST", Some("jobs")) => client.post(path, json!({})).await,
         ("POST", Some("models")) => client.post(path, json!({ "name": "another" })).await,
+        ("POST", Some("redeliver")) => client.post(path, json!({ "webhook_id": "msg_1" })).await,
         ("POST", Some("promote")) => client.post(path, json!({ "slot": "detect" })).await,
         ("POST", Some("predict")) if path.starts_with("/models") => {
             client.post(path, json!({ "input_data": { "x": [[1, 2, 3, 4]] } })).await

@@ -2,8 +2,10 @@
 //! signals inside of the process, and a real local object store. Only the ML service is a double behind its port.
 #![allow(clippy::unwrap_used)]
 
+mod addresses;
 mod annotated;
 mod authorisation;
+mod callbacks;
 mod edge;
 mod events;
 mod jobs;

@@ -57,7 +57,7 @@ const IMAGE_SIZE: Setting = setting(
 const TILE: Kind = Kind::Integer(*SLICE_PX.start() as u64, *SLICE_PX.end() as u64);
 
 /// All steps.
-pub const STEPS: [StepSpec; 8] = [
+pub const STEPS: [StepSpec; 11] = [
     StepSpec {
         name: "detection",
         about: "Finds objects and puts boxes around them, best first; with segment_type only inside of the segments of that class.",
@@ -181,10 +181,67 @@ pub const STEPS: [StepSpec; 8] = [
             "The species, in the order in which they are given out.",
         )],
     },
+    StepSpec {
+        name: "visualize_detections",
+        about: "Draws what was found into a copy of the picture, which upload_image can store as source processed.",
+        slot: None,
+        settings: &[
+            setting(
+                "draw_detections",
+                Kind::Flag,
+                Fallback::Json("true"),
+                "Draws objects: boxes, turned boxes, key points.",
+            ),
+            setting("draw_segments", Kind::Flag, Fallback::Json("true"), "Draws segments: masks and their boxes."),
+            setting(
+                "draw_classifications",
+                Kind::Flag,
+                Fallback::Json("false"),
+                "Writes the picture's classes below it.",
+            ),
+        ],
+    },
+    StepSpec {
+        name: "upload_image",
+        about: "Stores the picture as {tenant}/{dest_prefix}/{image_id}.jpg, and thumbnails as {tenant}/{dest_prefix}_thumbnails/{image_id}_{size}.jpg.",
+        slot: None,
+        settings: &[
+            setting(
+                "source",
+                Kind::Word(&["original", "processed"]),
+                Fallback::Json("\"original\""),
+                "The picture that came in, or the one that visualize_detections made of it.",
+            ),
+            setting("dest_prefix", Kind::Prefix, Fallback::Json("\"images\""), "The folder below the tenant's."),
+            setting(
+                "thumbnail_sizes",
+                Kind::Integers(8, 16, 4096),
+                Fallback::Json("[256, 512]"),
+                "Longest edges of the thumbnails in pixels; a picture is never enlarged.",
+            ),
+            setting("quality", Kind::Integer(1, 100), Fallback::Json("85"), "JPEG quality."),
+            setting(
+                "skip_if_missing",
+                Kind::Flag,
+                Fallback::Json("false"),
+                "Stores nothing, instead of failing, when there is no processed picture.",
+            ),
+        ],
+    },
+    StepSpec {
+        name: "send_results",
+        about: "Posts the results to the backend that the installation names, once the task has ended.",
+        slot: None,
+        settings: &[],
+    },
 ];
+
+/// Old names of steps.
+const ALIASES: [(&str, &str); 1] = [("send_results_backend", "send_results")];
 
 /// The step of a name.
 pub fn find(name: &str) -> Option<&'static StepSpec> {
+    let name = ALIASES.iter().find(|(old, _)| *old == name).map_or(name, |(_, name)| name);
     STEPS.iter().find(|step| step.name == name)
 }
 
@@ -243,8 +300,9 @@ mod tests {
 
     #[test]
     fn a_schema_names_ranges_and_defaults() {
-        let schema = find("detection").unwrap().schema(ConfidenceDefaults::default());
-        assert_eq!(schema["properties"]["max_detections"]["default"], 300);
+        let schema = find("upload_image").unwrap().schema(ConfidenceDefaults::default());
+        assert_eq!(schema["properties"]["quality"]["maximum"], 100);
+        assert_eq!(schema["properties"]["thumbnail_sizes"]["default"], json!([256, 512]));
         assert_eq!(schema["additionalProperties"], false);
         assert_eq!(
             find("species_distributor").unwrap().schema(ConfidenceDefaults::default())["required"],

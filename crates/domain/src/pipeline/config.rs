@@ -1,5 +1,7 @@
 //! A pipeline as a task's configuration.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -8,7 +10,15 @@ use uuid::Uuid;
 use super::check::Common;
 use super::definition::{self, DefinitionError, MAX_BYTES, Node};
 use super::error::PipelineError;
+use super::step::Step;
 use crate::config::{ConfidenceDefaults, ConfigError, ModelProfileName};
+use crate::id::{MediaId, TaskId};
+use crate::task::TaskInput;
+
+/// Most pictures that one pipeline may draw.
+const MAX_DRAWINGS: usize = 2;
+/// Folders of a tenant that the service keeps its own things in.
+const RESERVED_FOLDERS: [&str; 4] = ["media", "models", "staging", "uploads"];
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -22,7 +32,7 @@ pub struct PipelineWish {
     /// Whose session it belongs to; comes back with the result.
     #[serde(default)]
     pub session_id: Option<Uuid>,
-    /// What the picture is called; the media object's id when absent.
+    /// What the picture is called; the media object's id when absent, or the task's.
     #[serde(default)]
     pub image_id: Option<Uuid>,
     /// A word that is stored with each result.
@@ -61,6 +71,8 @@ impl PipelineConfig {
         common.check_names()?;
         let make = |path: &str, name: &str, kwargs: &Map<String, Value>| common.step(path, name, kwargs);
         let definition = definition::parse("pipeline_definition", &definition, &make)?;
+        check_places(&definition)?;
+        check_drawings(&definition)?;
         Ok(Self {
             pipeline_definition: definition,
             session_id: wish.session_id,
@@ -69,6 +81,22 @@ impl PipelineConfig {
             use_gpu: wish.use_gpu,
         })
     }
+
+    /// What the picture is called: as the request says, else like its media object, else like its task.
+    pub fn image_id_or(&self, input: Option<&TaskInput>, task: TaskId) -> Uuid {
+        let media_id = input.and_then(|input| input.media_id).map(MediaId::as_uuid);
+        self.image_id.or(media_id).unwrap_or_else(|| task.as_uuid())
+    }
+
+    /// True when the backend wants the results.
+    pub fn sends_results(&self) -> bool {
+        self.pipeline_definition.steps().iter().any(|step| matches!(step, Step::SendResults(_)))
+    }
+
+    /// True when pictures are stored.
+    pub fn uploads(&self) -> bool {
+        self.pipeline_definition.steps().iter().any(|step| matches!(step, Step::UploadImage(_)))
+    }
 }
 
 fn parse(json: &RawValue) -> Result<Value, PipelineError> {
@@ -76,6 +104,34 @@ fn parse(json: &RawValue) -> Result<Value, PipelineError> {
         return Err(PipelineError::new(format!("the definition has more than {MAX_BYTES} bytes")));
     }
     serde_json::from_str(json.get()).map_err(|_| PipelineError::new("it is nested too deeply"))
+}
+
+/// Refuses more drawn pictures than a runner should hold beside the one that came in.
+fn check_drawings(definition: &Node) -> Result<(), PipelineError> {
+    let drawings = definition.steps().iter().filter(|step| matches!(step, Step::VisualizeDetections(_))).count();
+    match drawings > MAX_DRAWINGS {
+        true => Err(PipelineError::new(format!(
+            "it has {drawings} visualize_detections steps, at most {MAX_DRAWINGS} are run"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses steps that would store under one name, or where others keep their things.
+fn check_places(definition: &Node) -> Result<(), PipelineError> {
+    let mut taken = BTreeSet::new();
+    for step in definition.steps() {
+        let Step::UploadImage(settings) = step else { continue };
+        let prefix = settings.dest_prefix.as_str();
+        let first = prefix.split('/').next().unwrap_or_default();
+        if RESERVED_FOLDERS.contains(&first) {
+            return Err(PipelineError::new(format!("dest_prefix '{prefix}': the folder '{first}' is reserved")));
+        }
+        if !taken.insert(prefix) {
+            return Err(PipelineError::new(format!("two upload_image steps store under the dest_prefix '{prefix}'")));
+        }
+    }
+    Ok(())
 }
 
 impl From<DefinitionError> for ConfigError {
@@ -92,7 +148,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use serde_json::json;
 
-    use super::super::step::Step;
     use super::*;
 
     fn check(definition: Value, settings: Value) -> Result<PipelineConfig, ConfigError> {
@@ -185,6 +240,11 @@ mod tests {
             let text = refusal(bad);
             assert!(text.starts_with("Invalid pipeline: ") && text.contains(part), "{text}");
         }
+        let upload = |prefix| json!({"step": {"name": "upload_image", "kwargs": {"dest_prefix": prefix}}});
+        assert!(refusal(json!({"chain": [upload("a"), upload("b"), upload("a")]})).contains("the dest_prefix 'a'"));
+        assert!(refusal(json!({"chain": [upload("media/x")]})).contains("'media' is reserved"));
+        let drawings = vec![step("visualize_detections"); MAX_DRAWINGS + 1];
+        assert!(refusal(json!({"chain": drawings})).contains("at most 2 are run"));
         let nested = (0..definition::MAX_DEPTH).fold(step("detection"), |inner, _| json!({"chain": [inner]}));
         assert!(refusal(nested).contains("nested deeper than 16 levels"));
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::result::Uploaded;
 use crate::artifact::ArtifactType;
 use crate::artifact::image::{
     BoundingBox, ClassificationV1, ObjectDetectionV1, OrientedDetectionV1, PoseDetectionV1, SegmentationV1,
@@ -22,6 +23,10 @@ pub struct Findings {
     pub classes: Vec<Arc<FoundClasses>>,
     /// What steps have counted, by name.
     pub results: BTreeMap<String, Value>,
+    /// The number of the picture that things were drawn into, if there is one.
+    pub processed: Option<u64>,
+    /// Pictures that are to be stored.
+    pub uploads: Vec<Arc<Uploaded>>,
 }
 
 /// A segment.

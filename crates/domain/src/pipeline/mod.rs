@@ -26,9 +26,11 @@ pub use definition::{MAX_BYTES, MAX_DEPTH, MAX_STEPS, Node};
 pub use error::PipelineError;
 pub use findings::{Finding, Findings, FoundClasses, FoundObject, FoundSegment, ObjectSize};
 pub use merge::merge;
-pub use result::{ModelUsed, PipelineResultV1, ResultClasses, ResultDetection, ResultSegment, Results, StepReport};
+pub use result::{
+    ModelUsed, PipelineResultV1, ResultClasses, ResultDetection, ResultSegment, Results, StepReport, Uploaded,
+};
 pub use setting::{Kind, Setting};
 pub use step::{
-    ClassificationSettings, DetectionSettings, FilterType, FindSettings, NoSettings, SahiSettings,
-    SegmentFilterSettings, SpeciesSettings, Step,
+    ClassificationSettings, DetectionSettings, FilterType, FindSettings, ImageSource, NoSettings, SahiSettings,
+    SegmentFilterSettings, SpeciesSettings, Step, UploadSettings, VisualizeSettings,
 };

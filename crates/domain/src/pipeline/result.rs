@@ -55,6 +55,9 @@ pub struct Results {
     pub detections: Vec<ResultDetection>,
     /// Classes of the whole picture, once per classification.
     pub classifications_raw: Vec<ResultClasses>,
+    /// Pictures that are stored once the task has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uploads: Vec<Uploaded>,
     /// What steps have counted.
     #[serde(flatten)]
     pub counted: BTreeMap<String, Value>,
@@ -123,6 +126,23 @@ pub struct ResultClasses {
     pub segment_idx: i64,
     /// The classes.
     pub predictions: Vec<ClassScore>,
+}
+
+/// A picture that is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uploaded {
+    /// Where it is stored.
+    pub path: String,
+    /// `image/jpeg`.
+    pub content_type: String,
+    /// How many bytes it has.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes in hexadecimal.
+    pub sha256: String,
+    /// The longest edge that was asked for, of a thumbnail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail_size: Option<u32>,
 }
 
 /// A step that was run.

@@ -25,6 +25,12 @@ pub enum Step {
     SizeCalculator(NoSettings),
     /// Gives the objects species in turn.
     SpeciesDistributor(SpeciesSettings),
+    /// Draws what was found into a copy of the picture.
+    VisualizeDetections(VisualizeSettings),
+    /// Stores the picture and thumbnails of it.
+    UploadImage(UploadSettings),
+    /// Posts the results to the backend.
+    SendResults(NoSettings),
 }
 
 /// For steps that cannot be told anything.
@@ -122,6 +128,45 @@ pub struct SpeciesSettings {
     pub species: Vec<String>,
 }
 
+/// Which picture is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageSource {
+    /// The one that came in.
+    Original,
+    /// The one that the latest `visualize_detections` drew into.
+    Processed,
+}
+
+/// Settings of `visualize_detections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisualizeSettings {
+    /// Draws objects.
+    pub draw_detections: bool,
+    /// Draws segments.
+    pub draw_segments: bool,
+    /// Writes the picture's classes below it.
+    pub draw_classifications: bool,
+}
+
+/// Settings of `upload_image`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadSettings {
+    /// Which picture.
+    pub source: ImageSource,
+    /// The folder below the tenant's.
+    pub dest_prefix: String,
+    /// Longest edges of the thumbnails in pixels; a picture is never enlarged.
+    pub thumbnail_sizes: Vec<u32>,
+    /// JPEG quality.
+    pub quality: u8,
+    /// Stores nothing when there is no such picture.
+    #[serde(default)]
+    pub skip_if_missing: bool,
+}
+
 impl From<&SahiSettings> for SahiConfig {
     fn from(settings: &SahiSettings) -> Self {
         let FindSettings { confidence_threshold, iou_threshold, classes, max_detections, class_agnostic, image_size } =
@@ -158,6 +203,9 @@ impl Step {
             Self::AggregateDetections(_) => "aggregate_detections",
             Self::SizeCalculator(_) => "size_calculator",
             Self::SpeciesDistributor(_) => "species_distributor",
+            Self::VisualizeDetections(_) => "visualize_detections",
+            Self::UploadImage(_) => "upload_image",
+            Self::SendResults(_) => "send_results",
         }
     }
 

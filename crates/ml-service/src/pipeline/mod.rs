@@ -2,17 +2,21 @@
 //!
 //! Branches of a group run at the same time; each look of a model waits for its own permit, so that a pipeline takes no
 //! more of the device than as many tasks would. A step that fails stops the steps beside it, and all of them have ended
-//! before the picture is let go of.
+//! before the picture is let go of. Pictures that are to be stored are put aside under the task's own folder; they get
+//! their names when the task has completed.
 
 mod convert;
+mod drawing;
 mod looks;
+mod pictures;
 mod report;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use bytes::Bytes;
 use ortolan_domain::job::{MlError, MlJob};
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::pipeline::{Findings, PipelineConfig};
@@ -32,7 +36,11 @@ struct Run<'a> {
     job: &'a MlJob,
     /// Stops all steps: the task's own, or that of a step that failed.
     cancel: CancellationToken,
+    /// The file that came in.
+    media: Bytes,
     picture: HeldPicture,
+    /// Pictures that steps drew, by number.
+    drawn: Mutex<BTreeMap<u64, Arc<HeldPicture>>>,
     image_id: Uuid,
     models: BTreeMap<Slot, Arc<LocalModel>>,
     log: Log,
@@ -54,14 +62,20 @@ impl MlService {
         let cancel = cancel.child_token();
         let began = Instant::now();
         let context = CallContext::cancelled_by(cancel.clone()).with_deadline(self.0.instant(job.deadline_at));
-        let held = self.0.pool.hold_picture(&job.tenant, self.0.number.get(), media, context).await;
+        let held = self.0.pool.hold_picture(&job.tenant, self.0.number.get(), media.clone(), context).await;
         let picture = held.map_err(|error| crate::convert::error(&error))?;
         let log = Log::default();
         log.decoded(began.elapsed());
-        let image_id = config.image_id.unwrap_or_else(|| input.media_id.as_uuid());
-        let run = Run { service: self, job, cancel, picture, image_id, models, log };
-        let findings = run.walk(&config.pipeline_definition, Findings::default()).await?;
-        run.produced(config, &findings, began.elapsed())
+        let image_id = config.image_id_or(Some(input), job.attempt.task_id);
+        let run = Run { service: self, job, cancel, media, picture, drawn: Mutex::default(), image_id, models, log };
+        let walked = run.walk(&config.pipeline_definition, Findings::default()).await;
+        match walked {
+            Ok(findings) => run.produced(config, &findings, began.elapsed()),
+            Err(error) => {
+                run.discard_pictures().await;
+                Err(error)
+            }
+        }
     }
 
     /// All models that the steps need, before any of them runs.

@@ -100,13 +100,14 @@ impl Run<'_> {
             segments: found.segments.iter().map(|segment| ResultSegment::from(segment.as_ref())).collect(),
             detections: found.objects.iter().map(|object| ResultDetection::new(object, self.image_id)).collect(),
             classifications_raw: found.classes.iter().map(|classes| ResultClasses::from(classes.as_ref())).collect(),
+            uploads: found.uploads.iter().map(|upload| upload.as_ref().clone()).collect(),
             counted: found.results.clone(),
         }
     }
 }
 
 /// Everything that was found, each kind best first.
-fn artifacts(found: &Findings) -> Result<Vec<MlItem>, MlError> {
+pub(super) fn artifacts(found: &Findings) -> Result<Vec<MlItem>, MlError> {
     let mut objects: Vec<_> = found.objects.iter().map(|object| &object.finding).collect();
     objects.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
     let mut segments: Vec<_> = found.segments.iter().map(|segment| &segment.segment).collect();

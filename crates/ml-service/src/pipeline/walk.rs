@@ -64,6 +64,8 @@ impl Run<'_> {
             Step::Segmentation(settings) => self.segment(settings, &mut found).await,
             Step::SahiDetection(settings) => self.detect_in_tiles(settings, &mut found).await,
             Step::Classification(settings) => self.classify(settings, &mut found).await,
+            Step::VisualizeDetections(settings) => self.draw(*settings, &mut found).await,
+            Step::UploadImage(settings) => self.upload(settings, &mut found).await,
             Step::SegmentFilter(settings) => {
                 think::filter_segments(&mut found, settings);
                 Ok(())
@@ -80,6 +82,8 @@ impl Run<'_> {
                 think::give_species(&mut found, &settings.species);
                 Ok(())
             }
+            // The worker sees to it once the task has ended.
+            Step::SendResults(_) => Ok(()),
         }
         .map_err(|error| MlError::new(error.code, format!("step {}: {}", step.name(), error.detail)))?;
         self.log.ended(step.name(), began.elapsed());

@@ -4,11 +4,15 @@
 
 mod broker;
 mod buckets;
+mod callbacks;
 mod connections;
 mod forged;
 mod observed;
 mod processes;
 mod reconcilers;
+#[path = "../e2e/sink.rs"]
+#[allow(dead_code, reason = "the other folder of tests uses the rest")]
+mod sink;
 mod sockets;
 mod start;
 mod support;

@@ -3,22 +3,27 @@
 #![allow(clippy::unwrap_used)]
 
 mod annotated;
+mod callbacks;
 mod cancel;
 mod crashes;
+mod drawn_pictures;
 mod hostile_media;
 mod hostile_models;
 mod jobs;
 mod late;
 mod main_job;
 mod metrics;
+mod own_objects;
 mod pictures;
 mod pipelines;
 mod protocol;
 mod registry;
 mod restart;
+mod sink;
 mod tenants;
 mod tiled;
 mod traces;
+mod web_pictures;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

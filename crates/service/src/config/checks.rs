@@ -15,7 +15,6 @@ const NOT_USED_YET: &[&str] = &[
     "cache.model_list_ttl_s",
     "cache.model_ttl_s",
     "cache.ttl_s",
-    "callback",
     "ml.client_timeout_s",
     "ml.model_cache_dir",
     "redis.enabled",

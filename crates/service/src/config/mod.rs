@@ -77,8 +77,10 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Requests that a tenant may send.
     pub rate_limit: RateLimitConfig,
-    /// Where results of pipelines are posted.
+    /// What is told of the end of tasks.
     pub callback: CallbackConfig,
+    /// Requests to addresses that tenants chose.
+    pub outbound: OutboundConfig,
     /// Logs.
     pub log: LogConfig,
     /// Traces.

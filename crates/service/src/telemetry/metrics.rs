@@ -13,7 +13,7 @@ use ortolan_domain::{TaskStatus, TaskType};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::{TelemetryError, inference};
+use super::{TelemetryError, callbacks, inference};
 
 const TASKS_SUBMITTED: &str = "ortolan_tasks_submitted_total";
 const TASKS_ENDED: &str = "ortolan_tasks_total";
@@ -74,6 +74,7 @@ pub fn metrics_handle() -> Result<MetricsHandle, TelemetryError> {
     let handle = MetricsHandle { prometheus, started: Instant::now() };
     describe();
     inference::describe();
+    callbacks::describe();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(installed.insert(handle).clone())
 }

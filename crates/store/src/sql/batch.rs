@@ -6,6 +6,7 @@ use ortolan_domain::job::Attempt;
 use tokio::sync::oneshot;
 
 use super::Connection;
+use super::callbacks;
 use super::dispatch::{self, Dispatch};
 use super::runs::{self, Heartbeat};
 use super::submit::{self, Submit};
@@ -130,8 +131,12 @@ impl Batch {
         self.heartbeats.done = runs::heartbeat(connection, &self.heartbeats.asked).await?;
         self.completions.done = runs::complete(connection, &self.completions.asked, &mut heard).await?;
         self.failures.done = runs::fail(connection, &self.failures.asked, &mut heard).await?;
+        callbacks::arm(connection, &heard).await?;
         for single in &mut self.singles {
+            let known = heard.len();
             single.run(connection, &mut heard).await?;
+            // At once, because the next one may take a task out of its end again.
+            callbacks::arm(connection, &heard[known..]).await?;
         }
         Ok(heard)
     }

@@ -4,6 +4,8 @@
 mod artifacts;
 mod batch;
 mod binder;
+mod callback_ports;
+mod callbacks;
 mod dispatch;
 mod keys;
 mod lane;
@@ -45,6 +47,7 @@ pub(super) fn frequent_statements() -> Vec<String> {
         &runs::HEARTBEAT,
         &runs::COMPLETE,
         &runs::FAIL,
+        &callbacks::ARM,
     ];
     let many = many
         .into_iter()
@@ -58,6 +61,8 @@ pub(super) fn frequent_statements() -> Vec<String> {
         upkeep::TAKE_BACK_UNDELIVERED,
         upkeep::EXPIRE,
         upkeep::DELETE_ENDED,
+        callbacks::CLAIM,
+        callbacks::OWED,
         lists::GET,
         lists::DEPTHS,
         lists::OPEN_TASKS,

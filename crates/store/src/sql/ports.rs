@@ -19,14 +19,24 @@ use super::submit::Submit;
 use super::{artifacts, keys, lists, media, processes, slots, steer, tenants, upkeep};
 use crate::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord,
-    LostLease, MediaStore, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth, RetryOutcome,
-    SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant, TenantStore,
+    LostLease, MediaStore, NewCallback, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth,
+    RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant,
+    TenantStore,
 };
 
 #[async_trait]
 impl TaskStore for Store {
     async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
-        let submit = Box::new(Submit { task, idempotency });
+        self.submit_with_callbacks(task, Vec::new(), idempotency).await
+    }
+
+    async fn submit_with_callbacks(
+        &self,
+        task: NewTask,
+        callbacks: Vec<NewCallback>,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Submission, StoreError> {
+        let submit = Box::new(Submit { task, idempotency, callbacks });
         self.lanes.submits().ask(|answer| Write::Submit(submit, answer)).await
     }
 

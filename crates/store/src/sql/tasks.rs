@@ -29,7 +29,7 @@ pub(super) use task_columns;
 /// The columns of a change, in the order in which [`read_change`] takes them.
 macro_rules! change_columns {
     () => {
-        "tasks.id, tasks.attempt, tasks.tenant_id, tasks.queue, tasks.status, tasks.version"
+        "tasks.id, tasks.attempt, tasks.tenant_id, tasks.queue, tasks.status, tasks.version, tasks.has_callbacks"
     };
 }
 pub(super) use change_columns;
@@ -81,14 +81,14 @@ fn read_origin(row: &mut Reader<'_>) -> Result<Origin, StoreError> {
 }
 
 fn read_input(row: &mut Reader<'_>) -> Result<Option<TaskInput>, StoreError> {
-    let (media_id, object_path, sha256) = (row.get::<Option<Uuid>>()?, row.get()?, row.get()?);
-    Ok(match (media_id.map(MediaId::from_uuid), object_path, sha256) {
-        (Some(media_id), Some(object_path), Some(sha256)) => Some(TaskInput { media_id, object_path, sha256 }),
-        _ => None,
-    })
+    let media_id = row.get::<Option<Uuid>>()?.map(MediaId::from_uuid);
+    let (object_path, sha256): (Option<String>, Option<String>) = (row.get()?, row.get()?);
+    let input = object_path.zip(sha256);
+    Ok(input.map(|(object_path, sha256)| TaskInput { media_id, object_path, sha256 }))
 }
 
-fn read_error(row: &mut Reader<'_>) -> Result<Option<TaskError>, StoreError> {
+/// Reads code and detail of an error.
+pub(super) fn read_error(row: &mut Reader<'_>) -> Result<Option<TaskError>, StoreError> {
     let (code, detail): (Option<&str>, Option<String>) = (row.get()?, row.get()?);
     let Some(code) = code else { return Ok(None) };
     let code = ErrorCode::parse(code).ok_or_else(|| row.inconsistent("error_code"))?;
@@ -103,6 +103,7 @@ pub(super) fn read_change(row: &mut Reader<'_>) -> Result<TaskChange, StoreError
         queue: row.word("queue", QueueName::parse)?,
         status: row.word("status", TaskStatus::parse)?,
         version: row.get()?,
+        has_callbacks: row.get()?,
     })
 }
 
@@ -111,7 +112,7 @@ pub(super) fn read_changes(rows: &[Row]) -> Result<Vec<TaskChange>, StoreError> 
     rows.iter().map(|row| read_change(&mut Reader::new("tasks", row))).collect()
 }
 
-/// What a task tells observers when it has just changed.
+/// What a task that has not ended tells observers when it has just changed.
 pub(super) fn change_of(task: &Task) -> TaskChange {
     TaskChange {
         attempt: Attempt { task_id: task.spec.id, attempt: task.attempt },
@@ -119,5 +120,6 @@ pub(super) fn change_of(task: &Task) -> TaskChange {
         queue: task.spec.queue,
         status: task.status,
         version: task.version,
+        has_callbacks: false,
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod artifacts;
+mod callbacks;
 mod dispatch;
 mod fixture;
 mod harness;
@@ -58,6 +59,15 @@ contract! {
     artifacts::they_come_back_in_order_and_in_pages,
     artifacts::a_completion_that_cannot_be_stored_changes_nothing,
     artifacts::hundreds_are_stored_at_once,
+    callbacks::an_end_makes_deliveries_and_nothing_else_does,
+    callbacks::a_completion_that_cannot_be_stored_makes_no_delivery,
+    callbacks::every_kind_of_end_is_told_once_with_its_reason,
+    callbacks::a_delivery_is_with_one_sender_until_its_lease_ends,
+    callbacks::nobody_is_told_of_pictures_before_they_are_in_place,
+    callbacks::what_has_ended_can_be_asked_for_again,
+    callbacks::many_senders_at_once_get_each_delivery_once,
+    callbacks::deliveries_go_with_their_task,
+    callbacks::a_secret_is_made_once_and_replaced_with_notice,
     upkeep::a_lost_lease_goes_back_and_is_poison_at_the_limit,
     upkeep::take_back_all_counts_only_what_ran,
     upkeep::late_deliveries_are_taken_back_in_batches,

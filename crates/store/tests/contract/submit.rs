@@ -10,7 +10,8 @@ pub(crate) async fn a_new_task_is_pending_and_reads_back_whole(f: Fixture) {
     let mut new = f.new_task();
     new.task_type = TaskType::ObjectDetection;
     new.priority = Priority::High;
-    new.input = Some(TaskInput { media_id: MediaId::generate(), object_path: "a/b".into(), sha256: "s".repeat(64) });
+    new.input =
+        Some(TaskInput { media_id: Some(MediaId::generate()), object_path: "a/b".into(), sha256: "s".repeat(64) });
     new.expires_at = Some(at(60));
     let Ok(Submission::Created(created)) = f.stores.tasks.submit(new.clone(), None).await else { panic!("no row") };
     let read = f.get(new.id).await;

@@ -1,6 +1,7 @@
 //! `POST /tasks/process`: a pipeline over one picture, waited for.
 
 mod image;
+mod placed;
 mod request;
 
 use axum::Json;
@@ -9,12 +10,15 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, header};
 use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::{ErrorCode, Priority, Task, TaskId, TaskStatus, TaskType};
+use ortolan_store::CallbackKind;
 use serde_json::Value;
 
+use self::placed::wait_until_placed;
 use self::request::{ProcessRequest, ProcessResult};
 use super::guard::require_ingress;
 use super::submit::{NewTaskParts, new_task, require_models, store};
 use super::watch::{Watcher, wait_until_ended};
+use super::wishes::callbacks;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, JsonBody};
@@ -52,19 +56,30 @@ pub async fn process(
     let config = request.config(state.settings())?;
     state.quota.admit(tenant.id, state.now()).await?;
     require_models(&state, &tenant, TaskType::Pipeline, &config.config).await?;
-    let input = image::resolve(&state, &tenant, &request.image_url).await?;
-    let promise = idempotency.promise(&state, &["POST /tasks/process", &config.hash, &request.image_url]);
+    let callbacks = callbacks(state.settings(), &config.config, request.callback_url.as_deref())?;
+    let has_pictures = callbacks.iter().any(|callback| callback.kind == CallbackKind::Pictures);
+    let picture = image::resolve(&state, &tenant, &request.image_url).await?;
+    let promise = idempotency.promise(&state, &request.parts(&config));
     // Watched from before it exists, so that its end cannot be missed.
     let id = TaskId::generate();
     let watcher = Watcher::new(&state, tenant.id, id)?;
     let parts = NewTaskParts { id, task_type: TaskType::Pipeline, priority: Priority::Normal };
-    let (task, _) = store(&state, new_task(&state, &tenant, parts, config, Some(input)), promise).await?;
+    let new = new_task(&state, &tenant, parts, config, Some(picture.input.clone()));
+    let stored = store(&state, new, callbacks, promise).await;
+    if !matches!(stored, Ok((_, true))) {
+        picture.discard(&state, &tenant).await?;
+    }
+    let (task, is_new) = stored?;
     let wait = state.settings().process_wait;
-    let ended = match task.spec.id == id {
+    let ended = match is_new {
         true => watcher.ended(wait).await?,
         false => wait_until_ended(&state, tenant.id, task.spec.id, wait).await?,
     };
-    answer(&state, ended.unwrap_or(*task)).await
+    let task = ended.unwrap_or(*task);
+    if has_pictures && task.status == TaskStatus::Completed {
+        wait_until_placed(&state, &task).await?;
+    }
+    answer(&state, task).await
 }
 
 async fn answer(state: &ApiState, task: Task) -> Result<Response, ApiError> {

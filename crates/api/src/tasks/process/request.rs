@@ -28,8 +28,8 @@ pub struct ProcessRequest {
     pub session_id: Uuid,
     /// What the picture is called.
     pub image_id: Uuid,
-    /// Where the picture is: `media://{media_id}`, `gs://` and `s3://` addresses of the tenant's own objects, and `https://` where
-    /// the installation allows it.
+    /// Where the picture is: `media://{media_id}`, `gs://` and `s3://` addresses of the tenant's own objects in the installation's
+    /// bucket, and `https://` where the installation allows it.
     #[schema(min_length = 1, max_length = 2000)]
     pub image_url: String,
     /// The pipeline: `{"chain": [...]}` of `chain`, `group`, `chord` and `step`.
@@ -39,6 +39,9 @@ pub struct ProcessRequest {
     #[schema(value_type = Object)]
     #[serde(default)]
     settings: Map<String, Value>,
+    /// `https://` or `http://` address that a signed webhook is sent to when the pipeline has ended.
+    #[schema(max_length = 2000)]
+    pub callback_url: Option<String>,
 }
 
 /// What a pipeline found.
@@ -65,6 +68,13 @@ impl ProcessRequest {
             return Err(ApiError::new(ErrorCode::Forbidden, "the key belongs to another tenant than tenant_id names"));
         }
         Ok(())
+    }
+
+    /// What makes two requests the same one.
+    pub fn parts<'a>(&'a self, config: &'a CheckedConfig) -> Vec<&'a str> {
+        let mut parts = vec!["POST /tasks/process", &config.hash, &self.image_url];
+        parts.extend(self.callback_url.as_deref());
+        parts
     }
 
     /// The pipeline, checked as a whole.

@@ -42,6 +42,9 @@ pub struct TaskWish {
     #[schema(value_type = Option<words::Priority>)]
     #[serde(default)]
     pub priority: Priority,
+    /// `https://` or `http://` address that a signed webhook is sent to when the task has ended.
+    #[schema(max_length = 2000)]
+    pub callback_url: Option<String>,
 }
 
 /// A `null` is a value of its own here: left to itself it would count as left out.
@@ -61,18 +64,21 @@ impl TaskWish {
 
     /// What makes two submissions the same request.
     pub fn request<'a>(
-        &self,
+        &'a self,
         config: &'a CheckedConfig,
         input: Option<&'a TaskInput>,
         is_upload: bool,
-    ) -> [&'a str; 6] {
+    ) -> Vec<&'a str> {
         let source = match input {
             Some(input) if is_upload => input.sha256.as_str(),
             Some(input) => input.object_path.as_str(),
             None => "",
         };
         let form = if is_upload { "form" } else { "json" };
-        ["POST /tasks", form, self.task_type.as_str(), self.priority.as_str(), &config.hash, source]
+        let mut request =
+            vec!["POST /tasks", form, self.task_type.as_str(), self.priority.as_str(), &config.hash, source];
+        request.extend(self.callback_url.as_deref());
+        request
     }
 }
 

@@ -41,5 +41,5 @@ pub fn of_media(wish: &TaskWish, media: &Media) -> Result<TaskInput, ApiError> {
         let reason = format!("a task of type {} needs an image, this is {}", wish.task_type, media.facts.kind.as_str());
         return Err(FieldError::new("media_id", reason).into());
     }
-    Ok(TaskInput { media_id: media.id, object_path: media.object_path.clone(), sha256: media.sha256.clone() })
+    Ok(TaskInput { media_id: Some(media.id), object_path: media.object_path.clone(), sha256: media.sha256.clone() })
 }

@@ -13,13 +13,14 @@ use ortolan_domain::config::CheckedConfig;
 use ortolan_domain::task::{NewTask, TaskInput};
 use ortolan_domain::{ErrorCode, Priority, Task, TaskId, TaskType};
 use ortolan_service::telemetry::metrics::task_submitted;
-use ortolan_store::{Idempotency, Submission, Tenant};
+use ortolan_store::{Idempotency, NewCallback, Submission, Tenant};
 
 use self::body::{Order, TaskForm, TaskWish};
 pub use self::input::require_models;
 use super::guard::require_ingress;
 use super::view::TaskView;
 use super::watch::{Watcher, wait_until_ended};
+use super::wishes::callbacks;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, PreferWait};
@@ -88,12 +89,15 @@ async fn submit(
     idempotency: IdempotencyKey,
 ) -> Result<Box<Task>, ApiError> {
     let Order { wish, config, file } = order;
-    if let Err(refusal) = require_models(state, tenant, wish.task_type, &config.config).await {
-        if let Some(file) = file {
-            file.object.discard().await;
+    let callbacks = match needs(state, tenant, &wish, &config).await {
+        Ok(callbacks) => callbacks,
+        Err(refusal) => {
+            if let Some(file) = file {
+                file.object.discard().await;
+            }
+            return Err(refusal);
         }
-        return Err(refusal);
-    }
+    };
     let uploaded = match file {
         Some(file) => Some(register(state, tenant, file, None).await?),
         None => None,
@@ -110,7 +114,7 @@ async fn submit(
         Ok(input) => {
             let promise = idempotency.promise(state, &wish.request(&config, input.as_ref(), uploaded.is_some()));
             let parts = NewTaskParts { id, task_type: wish.task_type, priority: wish.priority };
-            store(state, new_task(state, tenant, parts, config, input), promise).await
+            store(state, new_task(state, tenant, parts, config, input), callbacks, promise).await
         }
         Err(refusal) => Err(refusal),
     };
@@ -120,13 +124,25 @@ async fn submit(
     outcome.map(|(task, _)| task)
 }
 
+/// Checks that the task's models are there and that its end can be told; gives what is to be done then.
+async fn needs(
+    state: &ApiState,
+    tenant: &Tenant,
+    wish: &TaskWish,
+    config: &CheckedConfig,
+) -> Result<Vec<NewCallback>, ApiError> {
+    require_models(state, tenant, wish.task_type, &config.config).await?;
+    callbacks(state.settings(), &config.config, wish.callback_url.as_deref())
+}
+
 /// Stores a task and has it dispatched; true when it is new, false when the same key gave it before.
 pub async fn store(
     state: &ApiState,
     task: NewTask,
+    callbacks: Vec<NewCallback>,
     promise: Option<Idempotency>,
 ) -> Result<(Box<Task>, bool), ApiError> {
-    match state.stores.tasks.submit(task, promise).await? {
+    match state.stores.tasks.submit_with_callbacks(task, callbacks, promise).await? {
         Submission::Created(task) => {
             task_submitted(task.spec.task_type);
             state.dispatcher.nudge(task.spec.queue);

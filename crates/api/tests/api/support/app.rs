@@ -91,7 +91,7 @@ impl TestApp {
         let limits = DispatchLimits { window: 1_000, per_tenant: 1_000 };
         let dispatcher = Arc::new(Dispatcher::new(stores.tasks.clone(), Queues::in_memory(), clock.clone(), limits));
         let _ = announce.1.set(dispatcher.clone());
-        let blobs = Blobs::local(&folder.path().join("objects")).unwrap();
+        let blobs = Blobs::local(&folder.path().join("objects")).unwrap().named("pictures");
         let cache = Cache::in_process(clock.clone());
         let wired = Wired { stores, signals, dispatcher, cache, blobs };
         let mut settings = ApiSettings { watch_interval: Duration::from_secs(3600), ..ApiSettings::default() };
@@ -148,6 +148,11 @@ impl TestApp {
         self.nobody().with_key(made.json["key"].as_str().unwrap())
     }
 
+    /// The time that the application sees.
+    pub fn now(&self) -> Timestamp {
+        ortolan_domain::Clock::now(&*self.clock)
+    }
+
     /// All files in the object store, as paths below its root.
     pub fn objects(&self) -> Vec<String> {
         let root = self.folder.path().join("objects");
@@ -186,6 +191,7 @@ impl Wired {
             counters: self.cache.clone(),
             reconcile: Arc::new(CountedReconcile),
             clock: clock.clone(),
+            fetch: None,
             stop: stop.clone(),
             settings,
         });

@@ -1,0 +1,186 @@
+//! What is told of a task's end: signed webhooks, and results for a backend.
+
+use std::time::Duration;
+
+use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
+use serde_json::{Value, json};
+
+use crate::sink::{Sink, verify};
+use crate::{options, server};
+
+fn local() -> ServerOptions {
+    options().env("ORTOLAN_OUTBOUND__ALLOWED_NETWORKS", "127.0.0.1").env("ORTOLAN_CALLBACK__RETRY_BASE_S", "0")
+}
+
+async fn tenant(server: &Server) -> (Tenant, String) {
+    let tenant = crate::tenant_with_detector(server, "acme").await;
+    let media = tenant.media("a.png", fixtures::read("images/shapes_a.png")).await.unwrap();
+    (tenant, media)
+}
+
+fn step(name: &str, kwargs: Value) -> Value {
+    json!({"step": {"name": name, "kwargs": kwargs}})
+}
+
+async fn submit(tenant: &Tenant, media: &str, chain: Value, callback_url: Option<String>) -> String {
+    let config = json!({"pipeline_definition": {"chain": chain}, "settings": {"confidence_threshold": 0.25}});
+    let body = json!({"task_type": "pipeline", "media_id": media, "config": config, "callback_url": callback_url});
+    let task = tenant.post("/tasks", body).await.unwrap().expect(201).unwrap();
+    task["task_id"].as_str().unwrap().to_owned()
+}
+
+/// The one delivery of a task once it has this status.
+async fn delivery(tenant: &Tenant, task: &str, status: &str) -> Value {
+    for _ in 0..3000 {
+        let list = tenant.get(&format!("/tasks/{task}/callbacks")).await.unwrap().expect(200).unwrap();
+        if list["items"][0]["status"] == status {
+            return list["items"][0].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the delivery of {task} never was {status}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_signed_repeated_until_it_is_taken_and_told_of() {
+    let server = Server::start(local()).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    let secret = tenant.post("/webhook-secret", json!({})).await.unwrap().expect(201).unwrap();
+    let secret = secret["secret"].as_str().unwrap().to_owned();
+    let sink = Sink::answering(&[500, 302]).await;
+    let task = submit(&tenant, &media, json!([step("detection", json!({}))]), Some(sink.url("/hook"))).await;
+    let requests = sink.received(3).await;
+    let told = delivery(&tenant, &task, "delivered").await;
+    assert_eq!((&told["attempts"], &told["last_status"], &told["kind"]), (&json!(3), &json!(200), &json!("webhook")));
+    for request in &requests {
+        assert!(verify(&secret, request), "{request:?}");
+        assert_eq!(
+            (request.path.as_str(), request.header("webhook-id")),
+            ("/hook", told["webhook_id"].as_str().unwrap())
+        );
+        assert_eq!(request.header("x-tenant-id"), "acme");
+    }
+    let body = requests[2].json();
+    assert_eq!((&body["type"], &body["data"]["task_id"]), (&json!("task.completed"), &json!(task)));
+    assert!(!body["data"]["results"]["detections"].as_array().unwrap().is_empty());
+
+    // After a change of the secret both sign, so that the receiver can change over.
+    let newer = tenant.post("/webhook-secret", json!({})).await.unwrap().expect(201).unwrap();
+    submit(&tenant, &media, json!([step("detection", json!({}))]), Some(sink.url("/hook"))).await;
+    let last = sink.received(4).await.pop().unwrap();
+    assert!(verify(&secret, &last) && verify(newer["secret"].as_str().unwrap(), &last));
+    let shown = tenant.get("/webhook-secret").await.unwrap().expect(200).unwrap();
+    assert!(shown.get("secret").is_none() && shown["previous_until"].is_string(), "{shown}");
+
+    // What was delivered can be asked for again, and is the same delivery.
+    let again = json!({"webhook_id": told["webhook_id"]});
+    tenant.post(&format!("/tasks/{task}/callbacks/redeliver"), again).await.unwrap().expect(200).unwrap();
+    let again = sink.received(5).await.pop().unwrap();
+    assert_eq!((again.header("webhook-id"), &again.body), (requests[2].header("webhook-id"), &requests[2].body));
+    assert!(verify(newer["secret"].as_str().unwrap(), &again));
+    assert!(!server.log().contains("whsec_") && !server.log().contains("/hook"), "the log tells secrets");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_task_can_have_a_webhook_and_a_redirect_is_no_delivery() {
+    let server = Server::start(local().env("ORTOLAN_CALLBACK__MAX_ATTEMPTS", "2")).await.unwrap();
+    let tenant = server.tenant("acme").await.unwrap();
+    let private = Sink::answering(&[]).await;
+    let sink = Sink::redirecting(2, &private.url("/inside")).await;
+    let body = json!({"task_type": "noop", "callback_url": sink.url("/hook")});
+    let task = tenant.post("/tasks", body).await.unwrap().expect(201).unwrap();
+    let task = task["task_id"].as_str().unwrap();
+    let told = delivery(&tenant, task, "dead").await;
+    let tries: Vec<_> = told["tries"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert_eq!((tries, private.count()), (vec![&json!(307), &json!(307)], 0));
+    let body = sink.received(2).await[0].json();
+    assert_eq!((&body["data"]["task_type"], &body["data"]["success"]), (&json!("noop"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_told_too_and_a_receiver_that_never_answers_is_given_up() {
+    let env = local().env("ORTOLAN_CALLBACK__MAX_ATTEMPTS", "2").env("BACKEND_TIMEOUT", "1");
+    let server = Server::start(env).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    let sink = Sink::answering(&[0, 503]).await;
+    let chain = json!([step("detection", json!({"classes": ["unicorn"]}))]);
+    let task = submit(&tenant, &media, chain, Some(sink.url("/hook"))).await;
+    let told = delivery(&tenant, &task, "dead").await;
+    assert_eq!((&told["attempts"], &told["last_status"], &told["event"]), (&json!(2), &json!(503), &json!("failed")));
+    assert!(told["last_error"].as_str().unwrap().contains("503"), "{told}");
+    let body = sink.received(2).await[1].json();
+    assert_eq!((&body["type"], &body["data"]["success"]), (&json!("task.failed"), &json!(false)));
+    assert!(body["data"]["error"]["detail"].as_str().unwrap().contains("unicorn"), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_receivers_are_refused_unless_allowed() {
+    let server = server().await;
+    let (tenant, media) = tenant(&server).await;
+    let definition = json!({"chain": [step("detection", json!({}))]});
+    let config = json!({"pipeline_definition": definition});
+    let hook = "http://127.0.0.1:9/hook";
+    let body = json!({"task_type": "pipeline", "media_id": media, "config": config, "callback_url": hook});
+    let refused = tenant.post("/tasks", body).await.unwrap().expect(422).unwrap();
+    assert_eq!(refused["errors"][0]["field"], "callback_url");
+    // A name tells nothing until it is resolved.
+    let chain = json!([step("detection", json!({}))]);
+    let task = submit(&tenant, &media, chain, Some("http://localhost:9/hook".to_owned())).await;
+    let told = delivery(&tenant, &task, "dead").await;
+    assert!(told["last_error"].as_str().unwrap().contains("private network"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backend_gets_results_and_errors_in_its_shape() {
+    let sink = Sink::answering(&[]).await;
+    let server = Server::start(options().env("BACKEND_URL", &sink.url(""))).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    let chain =
+        json!(
+            [step("detection", json!({})), step("aggregate_detections", json!({})), step("send_results", json!({})),]
+        );
+    submit(&tenant, &media, chain, None).await;
+    let request = sink.received(1).await.pop().unwrap();
+    assert_eq!(request.path, "/api/v1/processing-callback/results");
+    assert_eq!(request.header("x-tenant-id"), "acme");
+    let body = request.json();
+    assert_eq!(body["imageId"], json!(media));
+    let first = &body["detections"][0];
+    assert!(first["label"].is_string() && first["boundingBox"]["x2"].as_f64() > first["boundingBox"]["x1"].as_f64());
+    let total = body["detections"].as_array().unwrap().len();
+    let expected = json!({"estimationType": "total_detections", "value": total, "unit": "count"});
+    assert!(body["estimations"].as_array().unwrap().contains(&expected), "{body}");
+
+    let chain = json!([step("detection", json!({"classes": ["unicorn"]})), step("send_results", json!({}))]);
+    submit(&tenant, &media, chain, None).await;
+    let request = sink.received(2).await.pop().unwrap();
+    assert_eq!(request.path, "/api/v1/processing-callback/error");
+    assert!(request.json()["error"].as_str().unwrap().contains("unicorn"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_backend_results_cannot_be_sent() {
+    let server = server().await;
+    let (tenant, media) = tenant(&server).await;
+    let config = json!({"pipeline_definition": {"chain": [step("send_results", json!({}))]}});
+    let body = json!({"task_type": "pipeline", "media_id": media, "config": config});
+    let refused = tenant.post("/tasks", body).await.unwrap().expect(400).unwrap();
+    assert!(refused["detail"].as_str().unwrap().contains("callback.backend_url"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_when_the_worker_was_killed_is_sent_once_more_under_the_same_id() {
+    let mut server = Server::start(local().env("BACKEND_TIMEOUT", "2")).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    let sink = Sink::answering(&[0]).await;
+    let task = submit(&tenant, &media, json!([step("detection", json!({}))]), Some(sink.url("/hook"))).await;
+    // The task is completed and durable, and its webhook is on the wire without an answer.
+    let first = sink.received(1).await.pop().unwrap();
+    server.kill().unwrap();
+    server.restart().await.unwrap();
+    let told = delivery(&tenant, &task, "delivered").await;
+    let requests = sink.received(2).await;
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[1].header("webhook-id"), first.header("webhook-id"));
+    assert_eq!((requests[1].body.as_slice(), &told["attempts"]), (first.body.as_slice(), &json!(2)));
+}
