@@ -7,6 +7,7 @@ mod cpu;
 mod floors;
 mod http;
 mod load;
+mod predict;
 mod report;
 mod server;
 mod stores;
@@ -28,7 +29,9 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--s
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
-  --quick      two rounds of two seconds";
+  --quick      two rounds of two seconds
+usage: ./dev bench predict ...
+  predict      synchronous predictions, beside a bare server and servers of others (`./dev bench predict --help`)";
 
 /// What to measure, for how long.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +50,11 @@ impl Default for Settings {
 
 /// Runs the benches that the arguments name and prints a table.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    if let Some((word, rest)) = arguments.split_first()
+        && word == "predict"
+    {
+        return predict::run(rest);
+    }
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);

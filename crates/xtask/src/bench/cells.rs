@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::client::{Client, Tenant};
 use super::load::{Count, closed_loop};
-use super::server::Server;
+use super::server::{Launch, SERVICES, Server};
 use super::stores::Stores;
 use super::{Settings, cpu, floors};
 
@@ -117,7 +117,11 @@ pub struct Bench {
 impl Bench {
     /// Starts the server in the folder, makes the tenant and gives it its model and its picture.
     pub fn start(binary: &Path, folder: &Path, settings: Settings, stores: Option<Stores>) -> Result<Self> {
-        let server = Server::start(binary, folder, stores.as_ref())?;
+        let launch = Launch::new(binary, folder);
+        let server = Server::start(match &stores {
+            Some(stores) => launch.on_stores(stores, &SERVICES),
+            None => launch,
+        })?;
         let tenant = Tenant::create(server.address)?;
         tenant.put_slot("detect", &std::fs::read(MODEL).context(MODEL)?)?;
         let media_id = tenant.upload("image/jpeg", &std::fs::read(PICTURE).context(PICTURE)?)?;

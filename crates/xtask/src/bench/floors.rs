@@ -30,21 +30,27 @@ pub fn disk_syncs_per_s(folder: &Path, length: Duration) -> Result<f64> {
 
 /// Runs of the model a second by so many `ortolan raw-loop`s at once: the runtime and nothing around it, on one thread each.
 pub fn raw_runs_per_s(binary: &Path, model: &Path, at_once: usize, length: Duration) -> Result<f64> {
-    let one = || raw_loop(binary, model, length);
+    let one = || raw_loop(Command::new(binary), model, length);
     std::thread::scope(|scope| {
         let loops: Vec<_> = (0..at_once).map(|_| scope.spawn(one)).collect();
         loops.into_iter().map(|raw| raw.join().unwrap_or_else(|_| bail!("a raw loop's thread panicked"))).sum()
     })
 }
 
-fn raw_loop(binary: &Path, model: &Path, length: Duration) -> Result<f64> {
+/// Runs of the model a second by one loop on these cores.
+pub fn pinned_raw_runs_per_s(binary: &Path, cores: &str, model: &Path, length: Duration) -> Result<f64> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", cores]).arg(binary);
+    raw_loop(command, model, length)
+}
+
+fn raw_loop(mut command: Command, model: &Path, length: Duration) -> Result<f64> {
     #[derive(Deserialize)]
     struct RawLoop {
         runs_per_s: f64,
     }
     let seconds = length.as_secs_f64().to_string();
-    let output =
-        Command::new(binary).arg("raw-loop").arg("--model").arg(model).args(["--seconds", &seconds]).output()?;
+    let output = command.arg("raw-loop").arg("--model").arg(model).args(["--seconds", &seconds]).output()?;
     if !output.status.success() {
         bail!("ortolan raw-loop ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }

@@ -118,7 +118,8 @@ fn limit(busy: f64, [server, load]: [f64; 2], cores: f64) -> String {
     format!("{limit} the limit: {busy:.2} of {cores:.0} cores busy, others on this machine with {others:.2}")
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+/// The middle value; none of nothing.
+pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
@@ -131,7 +132,7 @@ fn quantile(values: &[f64], share: f64) -> Option<f64> {
 }
 
 /// Half the distance between the lowest and the highest round, over the median.
-fn spread(values: &[f64]) -> f64 {
+pub fn spread(values: &[f64]) -> f64 {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(0.0, f64::max);
     median(values).filter(|median| *median > 0.0).map_or(0.0, |median| (highest - lowest) / 2.0 / median)

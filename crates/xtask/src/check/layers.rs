@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
     &["store", "queue", "results", "blobs", "engine", "vision", "media", "oip", "ml-client", "service"],
     &["dispatch", "runner"],
     &["api", "worker", "ml-service", "reconciler"],
-    &["ortolan", "testkit", "xtask"],
+    &["ortolan", "testkit", "xtask", "bench"],
     &["proptests"],
 ];
 
@@ -32,7 +32,7 @@ const OWNERS: [(&str, &[&str]); 9] = [
     ("fred", &["results"]),
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
-    ("axum*", &["api", "ml-service", "service"]),
+    ("axum*", &["api", "ml-service", "service", "bench"]),
     ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
     ("landlock", &["runner"]),
