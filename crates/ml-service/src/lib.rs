@@ -11,6 +11,7 @@
 //! another tenant's queue.
 
 mod batch;
+mod burst;
 mod catalog;
 mod convert;
 mod endpoints;

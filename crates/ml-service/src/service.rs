@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::{BatchPolicy, Lines};
+use crate::burst::Bursts;
 use crate::catalog::{CatalogLimits, ModelCatalog};
 use crate::gate::FairGate;
 use crate::stats::Stats;
@@ -82,6 +83,7 @@ pub(crate) struct Inner {
     /// Decoded pictures that are held for pipelines.
     pub(crate) pictures: FairGate,
     pub(crate) lines: Lines,
+    pub(crate) bursts: Bursts,
     pub(crate) stats: Stats,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
@@ -97,7 +99,7 @@ impl MlService {
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let (lines, stats) = (Lines::default(), Stats::default());
+        let (lines, bursts, stats) = (Lines::default(), Bursts::default(), Stats::default());
         let inner = Inner {
             pool,
             blobs,
@@ -109,6 +111,7 @@ impl MlService {
             gate,
             pictures,
             lines,
+            bursts,
             stats,
             preload_failures,
             under_way,
