@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::id::{MediaId, RunId, TaskId, TenantId, VideoId};
+use crate::origin::Origin;
 use crate::route::QueueName;
 use crate::slot::Slot;
 use crate::tenant::TenantSlug;
@@ -85,6 +86,8 @@ pub enum Move {
     LoseLease,
     /// The delivery never arrived.
     Undelivered,
+    /// The queue did not take the delivery: `attempt` counts back by one, as nobody can have claimed it.
+    NotSent,
     /// The owner cancelled it.
     Cancel,
     /// It was not started before it expired.
@@ -94,7 +97,7 @@ pub enum Move {
 }
 
 /// Every legal move of a task, and nothing else is.
-pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 14] = {
+pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 15] = {
     use Move::*;
     use TaskStatus::*;
     [
@@ -105,6 +108,7 @@ pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 14] = {
         (Running, Pending, RetryLater),
         (Running, Pending, LoseLease),
         (Queued, Pending, Undelivered),
+        (Queued, Pending, NotSent),
         (Pending, Cancelled, Cancel),
         (Queued, Cancelled, Cancel),
         (Running, Cancelled, Cancel),
@@ -260,6 +264,8 @@ pub struct NewTask {
     pub created_at: Timestamp,
     /// Until when it must have started.
     pub expires_at: Option<Timestamp>,
+    /// Which request asked for it, in which trace.
+    pub origin: Origin,
 }
 
 /// A task's error as its owner sees it.
@@ -278,7 +284,8 @@ pub struct Task {
     pub spec: NewTask,
     /// Where it stands.
     pub status: TaskStatus,
-    /// The fencing token: grows with every dispatch and is never reset.
+    /// The fencing token: grows with every dispatch and is never reset. Only a dispatch that the queue did not take is not
+    /// counted; nothing was ever written with its number.
     pub attempt: i64,
     /// Transient failures since it was submitted or retried by its owner.
     pub failures: i32,
@@ -309,6 +316,28 @@ pub struct Task {
 }
 
 impl Task {
+    /// A task as its submission leaves it: pending, at its first version, and to be dispatched at once.
+    pub const fn pending(spec: NewTask) -> Self {
+        Self {
+            run_at: spec.created_at,
+            spec,
+            status: TaskStatus::Pending,
+            attempt: 0,
+            failures: 0,
+            crashes: 0,
+            version: 1,
+            queued_at: None,
+            started_at: None,
+            completed_at: None,
+            run_id: None,
+            worker_id: None,
+            deadline_at: None,
+            progress: None,
+            inference_time_ms: None,
+            error: None,
+        }
+    }
+
     /// How long it waited from submission, or its latest retry, to the start of its run, in milliseconds.
     pub fn queue_time_ms(&self) -> Option<f64> {
         let started = self.started_at?;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use ortolan_blobs::Blobs;
 use ortolan_domain::job::{Attempt, MlJob};
 use ortolan_domain::{Clock, Timestamp};
+use ortolan_engine::Gpus;
 use ortolan_queue::{Consumer, JobQueue, QueueError};
-use ortolan_results::{ResultStore, Signals};
+use ortolan_results::{Number, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
-use ortolan_service::telemetry::metrics;
+use ortolan_service::telemetry::{inference, metrics};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use crate::batch::{BatchPolicy, Lines};
 use crate::burst::Bursts;
 use crate::catalog::{CatalogLimits, ModelCatalog};
 use crate::gate::FairGate;
+use crate::gpus::GpuWatch;
 use crate::stats::Stats;
 
 /// Decoded pictures that pipelines hold for each permit of the device: one that is looked at, one that waits.
@@ -27,8 +29,6 @@ const PICTURES_PER_PERMIT: usize = 2;
 /// What an operator can set.
 #[derive(Debug, Clone)]
 pub struct MlServiceSettings {
-    /// The number of this service among its like: part of cache keys, and it picks the GPU.
-    pub worker_id: u32,
     /// Runs that may be under way on the device at once.
     pub concurrency: usize,
     /// Jobs that may be in this process at once, running or waiting for their turn.
@@ -49,6 +49,8 @@ pub struct MlServiceSettings {
     pub isolation: String,
     /// Version of ONNX Runtime, for health.
     pub runtime_version: String,
+    /// Most memory of a GPU that a session may take.
+    pub gpu_memory_limit_bytes: u64,
 }
 
 /// What the service is made of.
@@ -61,8 +63,12 @@ pub struct MlServiceParts {
     pub results: ResultStore,
     /// Cancels and changes of models.
     pub signals: Signals,
+    /// The number of this service among its like: part of cache keys, and it picks the GPU.
+    pub number: Number,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What tells of the GPUs, where there are any.
+    pub gpus: Option<Gpus>,
     /// What an operator has set.
     pub settings: MlServiceSettings,
 }
@@ -76,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: Blobs,
     pub(crate) results: ResultStore,
     pub(crate) signals: Signals,
+    pub(crate) number: Number,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: MlServiceSettings,
     pub(crate) catalog: ModelCatalog,
@@ -85,6 +92,7 @@ pub(crate) struct Inner {
     pub(crate) lines: Lines,
     pub(crate) bursts: Bursts,
     pub(crate) stats: Stats,
+    pub(crate) gpus: GpuWatch,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
     jobs: TaskTracker,
@@ -93,18 +101,20 @@ pub(crate) struct Inner {
 impl MlService {
     /// Puts the service together; nothing is loaded yet.
     pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
-        let MlServiceParts { pool, blobs, results, signals, clock, settings } = parts;
+        let MlServiceParts { pool, blobs, results, signals, number, clock, gpus, settings } = parts;
         let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
         let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let (lines, bursts, stats) = (Lines::default(), Bursts::default(), Stats::default());
+        let (lines, bursts) = (Lines::default(), Bursts::default());
+        let (stats, gpus) = (Stats::default(), GpuWatch::new(gpus));
         let inner = Inner {
             pool,
             blobs,
             results,
             signals,
+            number,
             clock,
             settings,
             catalog,
@@ -113,6 +123,7 @@ impl MlService {
             lines,
             bursts,
             stats,
+            gpus,
             preload_failures,
             under_way,
             jobs,
@@ -151,11 +162,13 @@ impl MlService {
     pub(crate) fn count_permits(&self) {
         let facts = self.0.gate.facts();
         metrics::ml_permits(facts.permits, facts.running);
+        inference::pending(facts.waiting);
     }
 
     /// Ends all runners.
     pub async fn shutdown(&self) {
         self.0.pool.shutdown().await;
+        self.0.number.release().await;
         tracing::info!("runners ended");
     }
 

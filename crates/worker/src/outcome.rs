@@ -93,7 +93,7 @@ mod tests {
     use ortolan_domain::job::{Attempt, MlError, Provenance, Timings};
     use ortolan_domain::route::QueueName;
     use ortolan_domain::task::NewTask;
-    use ortolan_domain::{Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
+    use ortolan_domain::{Origin, Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
     use serde_json::json;
     use serde_json::value::RawValue;
 
@@ -101,36 +101,23 @@ mod tests {
 
     fn task() -> Task {
         let now = Timestamp::from_micros(1);
-        Task {
-            spec: NewTask {
-                id: TaskId::generate(),
-                tenant_id: TenantId::generate(),
-                tenant: TenantSlug::parse("a").unwrap(),
-                task_type: TaskType::ObjectDetection,
-                queue: QueueName::GpuJobs,
-                priority: Priority::Normal,
-                config: RawValue::from_string("{}".to_owned()).unwrap(),
-                config_hash: "c".to_owned(),
-                input: None,
-                created_at: now,
-                expires_at: None,
-            },
-            status: TaskStatus::Running,
-            attempt: 2,
-            failures: 0,
-            crashes: 0,
-            version: 3,
-            run_at: now,
-            queued_at: Some(now),
-            started_at: Some(now),
-            completed_at: None,
-            run_id: Some(RunId::generate()),
-            worker_id: None,
-            deadline_at: None,
-            progress: None,
-            inference_time_ms: None,
-            error: None,
-        }
+        let spec = NewTask {
+            id: TaskId::generate(),
+            tenant_id: TenantId::generate(),
+            tenant: TenantSlug::parse("a").unwrap(),
+            task_type: TaskType::ObjectDetection,
+            queue: QueueName::GpuJobs,
+            priority: Priority::Normal,
+            config: RawValue::from_string("{}".to_owned()).unwrap(),
+            config_hash: "c".to_owned(),
+            input: None,
+            created_at: now,
+            expires_at: None,
+            origin: Origin::default(),
+        };
+        let (status, attempt, version, run_id) = (TaskStatus::Running, 2, 3, Some(RunId::generate()));
+        let (queued_at, started_at) = (Some(now), Some(now));
+        Task { status, attempt, version, run_id, queued_at, started_at, ..Task::pending(spec) }
     }
 
     fn result(task: &Task, outcome: MlOutcome) -> MlResult {
@@ -142,6 +129,7 @@ mod tests {
             producer_version: "1".to_owned(),
             model_profile: "balanced".to_owned(),
             model_sha256: Some("m".to_owned()),
+            request_id: None,
         };
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
         MlResult { attempt, provenance, timings: Timings::default(), outcome }

@@ -9,6 +9,7 @@ use super::answer::{Question, SharedAnswer, from_cache, inputs_sha256, to_cache}
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
+use crate::middleware::origin;
 use crate::state::ApiState;
 
 /// A larger answer is not kept.
@@ -116,6 +117,7 @@ impl ApiState {
             timeout: asked.deadline.left(),
             batching: None,
             request_id: asked.request_id,
+            trace: origin().trace,
         };
         match self.inference.infer(request).await {
             Ok(answer) => Ok(SharedAnswer::new(answer)),

@@ -6,6 +6,7 @@ mod broker;
 mod buckets;
 mod connections;
 mod forged;
+mod observed;
 mod processes;
 mod reconcilers;
 mod sockets;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod annotated;
 mod cancel;
 mod crashes;
 mod hostile_media;
@@ -9,6 +10,7 @@ mod hostile_models;
 mod jobs;
 mod late;
 mod main_job;
+mod metrics;
 mod pictures;
 mod pipelines;
 mod protocol;
@@ -16,6 +18,7 @@ mod registry;
 mod restart;
 mod tenants;
 mod tiled;
+mod traces;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

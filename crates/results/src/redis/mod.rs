@@ -5,6 +5,7 @@
 
 mod cache;
 mod connection;
+mod numbers;
 mod results;
 mod signals;
 

@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::{Escaped, SafeJson};
 use super::fields::Fields;
+use super::mask::masked;
 use super::metrics;
 
 /// How a line looks.
@@ -92,13 +93,21 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(level: Level, target: Cow<'a, str>, mut fields: Fields) -> Self {
+    fn new(level: Level, target: Cow<'a, str>, fields: Fields) -> Self {
+        let mut fields = fields.sorted();
+        for value in fields.values_mut() {
+            if let Value::String(text) = value
+                && let Cow::Owned(masked) = masked(text)
+            {
+                *text = masked;
+            }
+        }
         let message = match fields.remove("message") {
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),
             None => String::new(),
         };
-        Self { timestamp: SystemClock.now().to_rfc3339(), level: word(level), target, message, fields: fields.sorted() }
+        Self { timestamp: SystemClock.now().to_rfc3339(), level: word(level), target, message, fields }
     }
 
     fn render(&self, format: LineFormat) -> Vec<u8> {

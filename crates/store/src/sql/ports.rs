@@ -65,6 +65,11 @@ impl TaskStore for Store {
         self.lanes.dispatches().ask(|answer| Write::Undo(attempts, answer)).await
     }
 
+    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<u64, StoreError> {
+        let (attempts, upkeep) = (attempts.to_vec(), self.lanes.upkeep());
+        upkeep.single(move |to, changes| upkeep::take_back_lost(to, attempts.clone(), changes).boxed()).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Option<Task>, StoreError> {
         self.lanes.claims().ask(|answer| Write::Claim(claim, answer)).await
     }

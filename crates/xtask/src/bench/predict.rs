@@ -90,8 +90,7 @@ fn measure_target(target: Target, settings: &Settings, ground: &Ground<'_>, repo
 }
 
 fn bare_loop(binary: &Path, cell: &Cell, settings: &Settings, models: &Models) -> Result<Sample> {
-    let per_s =
-        floors::pinned_raw_runs_per_s(binary, &settings.server_cores, &models.file(cell.model), settings.length)?;
+    let per_s = floors::raw_runs_per_s_on(&settings.server_cores, binary, &models.file(cell.model), settings.length)?;
     Ok(Sample::of_loop(per_s))
 }
 

@@ -124,7 +124,7 @@ pub fn median(values: &[f64]) -> Option<f64> {
 }
 
 /// The value below which the share of the values lies (nearest rank).
-fn quantile(values: &[f64], share: f64) -> Option<f64> {
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;

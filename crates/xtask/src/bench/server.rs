@@ -18,8 +18,12 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The operator's key of a server that lives for one bench on the loopback interface.
 pub const OPERATOR_KEY: &str = "bench-operator-key-0123456789abcdef0123456789";
 
-/// The services of the production profile, in the order of their start.
-pub const SERVICES: [&str; 4] = ["ml-service", "worker", "reconciler", "api"];
+/// A service's command, and the queues that it takes from where it takes from any.
+pub type Service = (&'static str, &'static str);
+
+/// The services of the production profile in the order of their start.
+const SERVICES: [Service; 5] =
+    [("ml-service", "auto"), ("worker", "gpu"), ("worker", "cpu"), ("reconciler", "auto"), ("api", "auto")];
 
 /// A running server, of one process or of several; they are killed when this is dropped without `stop`.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ pub struct Server {
 pub struct Launch<'a> {
     binary: &'a Path,
     folder: &'a Path,
-    stores: Option<(&'a Stores, &'a [&'a str])>,
+    stores: Option<(&'a Stores, &'a [Service])>,
     cores: Option<&'a str>,
     env: Vec<(&'a str, &'a str)>,
 }
@@ -47,7 +51,7 @@ impl<'a> Launch<'a> {
     }
 
     /// These services instead, in the order of their start, as processes of their own on the given stores.
-    pub fn on_stores(self, stores: &'a Stores, services: &'a [&'a str]) -> Self {
+    pub fn on_stores(self, stores: &'a Stores, services: &'a [Service]) -> Self {
         Self { stores: Some((stores, services)), ..self }
     }
 
@@ -63,18 +67,22 @@ impl<'a> Launch<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(if self.cores.is_some() { Path::new("taskset") } else { self.binary });
-        if let Some(cores) = self.cores {
-            command.args(["-c", cores]).arg(self.binary);
-        }
+        let mut command = self.cores.map_or_else(|| Command::new(self.binary), |cores| on_cores(cores, self.binary));
         command.envs(self.env.iter().copied()).env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY);
         command
     }
 }
 
 impl Server {
+    /// Starts `binary up`, or each service on the given stores, with the data under the folder, and waits until it is ready. With
+    /// `cores` it has these alone.
+    pub fn start(binary: &Path, folder: &Path, stores: Option<&Stores>, cores: Option<&str>) -> Result<Self> {
+        let stores = stores.map(|stores| (stores, &SERVICES[..]));
+        Self::launch(Launch { stores, cores, ..Launch::new(binary, folder) })
+    }
+
     /// Starts Ortolan and waits until it is ready.
-    pub fn start(launch: Launch<'_>) -> Result<Self> {
+    pub fn launch(launch: Launch<'_>) -> Result<Self> {
         let address = free_address()?;
         let mut server = Self { processes: Vec::new(), log: launch.folder.join("server.log"), address };
         let data = launch.folder.join("data");
@@ -86,11 +94,11 @@ impl Server {
             }
             Some((stores, services)) => {
                 let ml = free_address()?;
-                for service in services {
+                for (service, queues) in services {
                     let mut command = launch.command();
                     command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
                     command.env("DATABASE_URL", &stores.database_url).env("REDIS_URL", &stores.redis_url);
-                    command.env("ORTOLAN_SERVER__LISTEN", address.to_string());
+                    command.env("ORTOLAN_SERVER__LISTEN", address.to_string()).env("GPU_MODE", queues);
                     command.env("ORTOLAN_ML__LISTEN", ml.to_string()).env("ML_SERVICE_URL", format!("http://{ml}"));
                     server.spawn(command)?;
                 }
@@ -179,6 +187,13 @@ impl Drop for Server {
             let _gone_already_is_fine = process.wait();
         }
     }
+}
+
+/// A command that has only these cores, named as `taskset` does.
+pub fn on_cores(cores: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(program);
+    command
 }
 
 /// An address that nobody listened at a moment ago.

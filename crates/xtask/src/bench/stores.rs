@@ -29,17 +29,17 @@ impl Stores {
     /// Tasks a second of a bare table: a row inserted, claimed and finished, each in a commit of its own, on as many connections as an
     /// API has.
     pub fn table_cycles_per_s(&self, length: Duration) -> Result<f64> {
-        self.psql("CREATE TABLE IF NOT EXISTS bench_floor (id uuid PRIMARY KEY, status text NOT NULL, attempt int NOT NULL, payload text NOT NULL)")?;
+        self.psql("CREATE TABLE IF NOT EXISTS bench_floor (id bigint PRIMARY KEY, status text NOT NULL, attempt int NOT NULL, payload text NOT NULL)")?;
         let mut script = tempfile::NamedTempFile::new()?;
-        writeln!(script, "SELECT gen_random_uuid() AS id \\gset")?;
-        writeln!(script, "INSERT INTO bench_floor VALUES (:'id', 'queued', 0, '{{}}');")?;
+        writeln!(script, "\\set id random(1, 9000000000000000000)")?;
+        writeln!(script, "INSERT INTO bench_floor VALUES (:id, 'queued', 0, '{{}}');")?;
         writeln!(
             script,
-            "UPDATE bench_floor SET status = 'running', attempt = 1 WHERE id = :'id' AND status = 'queued';"
+            "UPDATE bench_floor SET status = 'running', attempt = 1 WHERE id = :id AND status = 'queued';"
         )?;
         writeln!(
             script,
-            "UPDATE bench_floor SET status = 'completed' WHERE id = :'id' AND attempt = 1 AND status = 'running';"
+            "UPDATE bench_floor SET status = 'completed' WHERE id = :id AND attempt = 1 AND status = 'running';"
         )?;
         let seconds = length.as_secs().max(1).to_string();
         let output = Command::new(pgbench()?)
@@ -51,6 +51,23 @@ impl Stores {
         let per_s = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
         self.psql("DROP TABLE bench_floor")?;
         per_s.with_context(|| format!("pgbench said no figure: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    }
+
+    /// Adds tasks to every tenant: ended ones, and ones that are due in an hour.
+    pub fn add_tasks(&self, ended: u32, waiting: u32) -> Result<()> {
+        const NOW: &str = "(EXTRACT(EPOCH FROM now()) * 1000000)::bigint";
+        let insert = |count: u32, status: &str, due: &str, ended: &str| {
+            format!(
+                "INSERT INTO tasks (id, tenant_id, task_type, queue, priority, config, config_hash, created_at, status, attempt, failures,
+                    crashes, version, run_at, completed_at)
+                 SELECT gen_random_uuid(), tenants.id, 'noop', 'cpu_jobs', 1, '{{}}', '', {NOW} - number, '{status}', 1, 0, 0, 3,
+                    {due}, {ended}
+                 FROM tenants, generate_series(1, {count}) AS number"
+            )
+        };
+        self.psql(&insert(ended, "completed", NOW, NOW))?;
+        self.psql(&insert(waiting, "pending", &format!("{NOW} + 3600000000"), "NULL"))?;
+        self.psql("VACUUM ANALYZE tasks")
     }
 
     fn psql(&self, statement: &str) -> Result<()> {

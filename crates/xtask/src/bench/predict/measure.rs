@@ -1,7 +1,6 @@
 //! One cell of one target: an answer that is checked, then the load, and the processor time it cost.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,6 +10,7 @@ use super::cells::Cell;
 use super::models::Models;
 use super::targets::Running;
 use crate::bench::http::Connection;
+use crate::bench::server::on_cores;
 
 /// Requests before the measured ones, so that connections, caches and threads are warm.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -98,8 +98,7 @@ pub fn measure(
 
 impl Generator<'_> {
     fn run(&self, cell: &Cell, running: &Running, request: &Path, length: Duration) -> Result<Load> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", self.cores]).arg(self.programs.join("ortolan-bench"));
+        let mut command = on_cores(self.cores, &self.programs.join("ortolan-bench"));
         command.args(["load", "--address", &running.server.address.to_string(), "--request"]).arg(request);
         command.args(["--connections", &cell.connections.to_string()]);
         command.args(["--seconds", &length.as_secs_f64().to_string()]);

@@ -21,7 +21,8 @@ pub struct Registry {
 impl Registry {
     /// Makes the tenant, registers every model and validates it.
     pub fn fill(address: SocketAddr, models: &Models) -> Result<Self> {
-        let tenant = Tenant::create(address)?;
+        // A name of its own for each server: those of the production profile share a database.
+        let tenant = Tenant::create(address, &format!("bench-{}", address.port()))?;
         let mut ids = BTreeMap::new();
         for model in Cell::ALL.map(|cell| cell.model) {
             if !ids.contains_key(model) {

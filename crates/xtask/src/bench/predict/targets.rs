@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use super::cells::{Cell, Wire};
 use super::models::Models;
 use super::registry::Registry;
-use crate::bench::server::{Launch, Server, free_address};
+use crate::bench::server::{Launch, Server, free_address, on_cores};
 use crate::bench::stores::Stores;
 
 /// Who is measured.
@@ -181,14 +181,12 @@ fn start_ours(target: Target, ground: &Ground<'_>) -> Result<Server> {
     if target == Target::OrtolanProduction {
         let stores = ground.stores.as_ref();
         let stores = stores.context("there is no PostgreSQL; `./dev bench predict --production` starts one")?;
-        launch = launch.on_stores(stores, &["ml-service", "api"]);
+        launch = launch.on_stores(stores, &[("ml-service", "auto"), ("api", "auto")]);
     }
-    Server::start(launch)
+    Server::launch(launch)
 }
 
 /// The program on the server's cores.
 fn pinned(ground: &Ground<'_>, program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["-c", ground.server_cores]).arg(program).stdin(Stdio::null());
-    command
+    on_cores(ground.server_cores, program)
 }
