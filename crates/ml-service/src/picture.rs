@@ -46,7 +46,7 @@ impl MlService {
         let request = VisionRequest { slot, options: convert::options(config), area };
         let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
-        let (answer, _facts) = answer.map_err(|error| convert::error(&error))?;
+        let (answer, _facts) = answer.map_err(|error| convert::crash(&error, slot, &sha256, job))?;
         let timings = convert::timings(wait_ms, answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
     }

@@ -18,6 +18,6 @@ mod watchers;
 
 pub use cache::Cache;
 pub use error::ResultsError;
-pub use redis::Redis;
+pub use redis::{Redis, RedisSettings};
 pub use results::{DONE_TTL, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 pub use signals::{Signals, TaskSignal, TaskWatch};

@@ -36,4 +36,5 @@ folders! {
     5 "0005_processes",
     6 "0006_models",
     7 "0007_predictions",
+    9 "0009_keys_and_jobs",
 }

@@ -10,7 +10,7 @@ mod query;
 
 pub use body::read_limited;
 pub use client_ip::ClientIp;
-pub use idempotency::IdempotencyKey;
+pub use idempotency::{IdempotencyKey, idempotency_conflict};
 pub use json::{JsonBody, parse_json, require_json, require_object};
 pub use path::{IdPath, NamePath, QuarantineId, SlotPath};
 pub use prefer::{PreferAsync, PreferWait};

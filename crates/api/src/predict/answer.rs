@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ortolan_domain::hash::hex;
-use ortolan_domain::tensor::Tensor;
+use ortolan_domain::tensor::{Tensor, digest};
 use ortolan_ml_client::{InferAnswer, frame};
 use sha2::{Digest, Sha256};
 
+use super::forget::cache_id;
 use super::target::Target;
 
 /// An answer that may be shared.
@@ -27,22 +28,10 @@ pub struct Question {
 impl Question {
     /// Equal inputs for the same file make equal questions, in whatever order they came. `inputs` are sorted by name here.
     pub fn new(target: &Target, inputs: &mut [Tensor], outputs: &[String]) -> Self {
-        inputs.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut hash = Sha256::new();
-        for input in &*inputs {
-            for text in
-                [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()]
-            {
-                hash.update((text.len() as u64).to_le_bytes());
-                hash.update(text);
-            }
-            hash.update((input.data.len() as u64).to_le_bytes());
-            hash.update(&input.data);
-        }
-        let inputs_sha256: [u8; 32] = hash.finalize().into();
+        let inputs_sha256 = digest(inputs);
         let context = format!("{}\n{}\n{outputs:?}\n", target.model.tenant, target.signature.sha256);
         let whole = [context.as_bytes(), &inputs_sha256].concat();
-        let key = format!("prediction:{}:{}", target.cache_id(), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
+        let key = format!("prediction:{}:{}", cache_id(&target.model), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
         Self { inputs_sha256, key, stamp: Sha256::digest(&whole).into() }
     }
 }

@@ -9,6 +9,7 @@ use super::answer::{Question, SharedAnswer, from_cache, to_cache};
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
+use crate::quarantine::refuse_quarantined_pair;
 use crate::state::ApiState;
 
 /// A larger answer is not kept.
@@ -108,7 +109,9 @@ impl ApiState {
             model_sha256: asked.target.signature.sha256.clone(),
             input_hash: hash::hex(&question.inputs_sha256),
         };
-        self.refuse_quarantined(asked.tenant, &pair).await?;
+        if asked.target.has_quarantined || self.predictions.crashed.contains(asked.tenant) {
+            refuse_quarantined_pair(self, asked.tenant, &pair).await?;
+        }
         let request = InferRequest {
             model: asked.target.model.clone(),
             sha256: asked.target.sha256.clone(),
@@ -119,27 +122,17 @@ impl ApiState {
             request_id: asked.request_id,
         };
         match self.inference.infer(request).await {
-            Ok(answer) => Ok(SharedAnswer::new(answer)),
+            Ok(answer) => {
+                let (model, inference_ms) = (asked.target.name.as_str(), answer.timings.inference_ms);
+                tracing::debug!(model, version = asked.target.version, inference_ms, "prediction completed");
+                Ok(SharedAnswer::new(answer))
+            }
             Err(error) => {
                 if error.code == ErrorCode::Crashed {
                     self.record_crash(asked.tenant, &pair, asked.target).await;
                 }
                 Err(error.into())
             }
-        }
-    }
-
-    /// Only tenants whose models crashed lately have to be looked up.
-    async fn refuse_quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<(), ApiError> {
-        if !self.predictions.crashed.contains(tenant) {
-            return Ok(());
-        }
-        match self.stores.quarantine.quarantined(tenant, pair).await? {
-            Some(record) => Err(ApiError::new(
-                ErrorCode::Quarantined,
-                format!("this input crashed the model's process {} times and is not run again", record.crashes),
-            )),
-            None => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use ortolan_domain::pipeline::{
     SegmentationSettings, overlap,
 };
 use ortolan_domain::{ErrorCode, Slot};
-use ortolan_runner::{Area, CallContext, MAX_CROPS, VisionAnswer, VisionRequest};
+use ortolan_runner::{Area, CallContext, MAX_CROPS, ModelSource, VisionAnswer, VisionRequest};
 use ortolan_vision::{PixelRegion, VisionOptions};
 
 use super::{Run, convert};
@@ -114,8 +114,9 @@ impl Run<'_> {
             .with_permit(permit);
         let key = service.key(ModelRef::new(self.job.tenant.clone(), slot));
         let request = VisionRequest { slot, options, area };
+        let sha256 = ModelSource::sha256(&*model).to_owned();
         let answer = service.0.pool.vision_held(&key, model, request, &self.picture, context).await;
-        let answer = answer.map_err(|error| crate::convert::error(&error))?;
+        let answer = answer.map_err(|error| crate::convert::crash(&error, slot, &sha256, self.job))?;
         self.log.looked(waited, &answer.timings);
         Ok(answer)
     }

@@ -57,6 +57,7 @@ impl Ports {
         let clock = SystemClock::shared();
         let (queues, signals, results) =
             (Queues::in_memory(), Signals::in_process(), ResultStore::in_process(clock.clone()));
+        let results = results.keeping(config.results.ttl, config.results.done_ttl);
         let cache = Cache::in_process(clock.clone());
         Ok(Self { blobs: blobs(config)?, clock, queues, signals, results, cache })
     }
@@ -65,8 +66,9 @@ impl Ports {
     pub async fn on_redis(config: &Config, url: &MaskedUrl) -> Result<Self> {
         let clock = SystemClock::shared();
         let queues = Queues::redis(url.expose()).await?;
-        let redis = Redis::connect(url.expose()).await?;
+        let redis = Redis::connect(settings::redis(config, url)).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+        let results = results.keeping(config.results.ttl, config.results.done_ttl);
         let cache = match config.redis.enabled {
             true => Cache::redis(&redis, clock.clone()),
             false => Cache::in_process(clock.clone()),
@@ -123,6 +125,7 @@ impl Truth {
             tasks: self.stores.tasks.clone(),
             processes: self.stores.processes.clone(),
             predictions: self.stores.predictions.clone(),
+            quarantine: self.stores.quarantine.clone(),
             queues: ports.queues.clone(),
             results: ports.results.clone(),
             dispatcher: self.dispatcher.clone(),
@@ -145,6 +148,7 @@ impl Truth {
         let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
         checks::database(&registry, self.stores.tasks.clone());
         checks::queues(&registry, ports.queues.clone(), Importance::Optional);
+        checks::cache(&registry, ports.cache.clone());
         checks::ml_service(&registry, inference.clone());
         let state = ApiState::new(ApiParts {
             stores: self.stores.clone(),

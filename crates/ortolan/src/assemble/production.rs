@@ -60,7 +60,8 @@ async fn open_api(config: &Config, metrics: MetricsHandle, shutdown: &Shutdown, 
         // The one place where it is shown; a log would keep it.
         ortolan::Terminal::default().line(&format!("Operator key (shown this once): {key}"))?;
     }
-    let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose())?);
+    let inference: Arc<dyn Inference> =
+        Arc::new(HttpInference::new(config.ml.service_url.expose(), config.ml.client_timeout)?);
     let reconciler = truth.reconciler(config, &ports);
     late.open(truth.api(config, &ports, inference, &reconciler, metrics, shutdown)?);
     Ok(truth)

@@ -8,9 +8,9 @@ use ortolan_api::{ApiSettings, Rates};
 use ortolan_domain::Clock;
 use ortolan_ml_service::{BatchPolicy, MlServiceSettings};
 use ortolan_reconciler::ReconcilerSettings;
-use ortolan_results::Cache;
+use ortolan_results::{Cache, RedisSettings};
 use ortolan_runner::{DevicePolicy, Isolation, RunnerSettings};
-use ortolan_service::config::{self, Config, ConfigError};
+use ortolan_service::config::{self, Config, ConfigError, MaskedUrl};
 use ortolan_store::DispatchLimits;
 use ortolan_worker::{Backoff, WorkerSettings};
 
@@ -77,6 +77,7 @@ pub fn ml_service(config: &Config, runtime_library: &std::path::Path) -> MlServi
             max_bytes: usize::try_from(config.ml.batch_max_mb.min(config.ml.max_tensor_mb) << 20).unwrap_or(usize::MAX),
             max_wait: config.ml.batch_max_wait,
         },
+        models_folder: Some(config.model_cache_dir()),
         isolation: isolation(config).to_owned(),
         runtime_version: runtime::version(runtime_library),
     }
@@ -121,6 +122,16 @@ pub fn reconciler(config: &Config) -> ReconcilerSettings {
     }
 }
 
+/// How Redis is used for results, signals and caches.
+pub fn redis(config: &Config, url: &MaskedUrl) -> RedisSettings {
+    RedisSettings {
+        answer_limit: config.redis.timeout,
+        connections: config.redis.max_connections as usize,
+        cache_prefix: config.cache.key_prefix.clone(),
+        ..RedisSettings::at(url.expose())
+    }
+}
+
 /// Where requests are counted: beside the cache, unless each process is to count for itself.
 pub fn counters(config: &Config, cache: &Cache, clock: &Arc<dyn Clock>) -> Cache {
     match config.rate_limit.store {
@@ -143,9 +154,15 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
             .ingress_header
             .clone()
             .filter(|_| config.environment != config::Environment::Development),
+        expose_tracebacks: match server.expose_tracebacks {
+            config::Tracebacks::Auto => config.environment == config::Environment::Development,
+            config::Tracebacks::On => true,
+            config::Tracebacks::Off => false,
+        },
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
         model_cache_ttl: config.cache.model_ttl,
         model_list_cache_ttl: config.cache.model_list_ttl,
+        cache_ttl: config.cache.ttl,
         idempotency_ttl: config.retention.idempotency,
         inference_timeout: config.ml.inference_timeout,
         background_inference: config.ml.background_inference,

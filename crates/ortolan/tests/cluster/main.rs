@@ -4,10 +4,12 @@
 
 mod broker;
 mod buckets;
+mod caches;
 mod connections;
 mod forged;
 mod processes;
 mod reconcilers;
+mod registry;
 mod sockets;
 mod start;
 mod support;

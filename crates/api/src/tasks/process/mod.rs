@@ -19,11 +19,12 @@ use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, JsonBody};
 use crate::openapi::refusals;
+use crate::quarantine::refuse_quarantined;
 use crate::state::ApiState;
 
 refusals!(
     ProcessRefusals: ModelNotFound, InvalidPipeline, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory,
-    IdempotencyConflict, QuotaExceeded, Cancelled, RunFailed, Crashed, DeadlineExceeded
+    IdempotencyConflict, Quarantined, QuotaExceeded, Cancelled, RunFailed, Crashed, DeadlineExceeded
 );
 
 /// Runs a pipeline over a picture
@@ -53,6 +54,7 @@ pub async fn process(
     state.quota.admit(tenant.id, state.now()).await?;
     require_models(&state, &tenant, TaskType::Pipeline, &config.config).await?;
     let input = image::resolve(&state, &tenant, &request.image_url).await?;
+    refuse_quarantined(&state, tenant.id, config.config.slots(TaskType::Pipeline), Some(&input)).await?;
     let promise = idempotency.promise(&state, &["POST /tasks/process", &config.hash, &request.image_url]);
     // Watched from before it exists, so that its end cannot be missed.
     let id = TaskId::generate();

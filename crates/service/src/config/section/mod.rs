@@ -32,6 +32,6 @@ pub use redis::RedisConfig;
 pub use results::ResultsConfig;
 pub use retention::RetentionConfig;
 pub use secrets::SecretsConfig;
-pub use server::ServerConfig;
+pub use server::{ServerConfig, Tracebacks};
 pub use storage::{StorageConfig, StorageKind};
 pub use worker::WorkerConfig;
