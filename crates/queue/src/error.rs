@@ -20,6 +20,9 @@ pub enum QueueError {
         #[source]
         source: Arc<apalis_redis::Error>,
     },
+    /// The queue's lane has ended with its runtime.
+    #[error("the queue is closed")]
+    Closed,
     /// A job could not be written as JSON.
     #[error("job {id} cannot be written as JSON")]
     Encode {

@@ -30,6 +30,14 @@ pub struct Consumer {
     pub slots: usize,
 }
 
+impl Consumer {
+    /// How many jobs are fetched at a time where a fetch is a request: few enough that waiting for so many free places keeps hardly
+    /// any of them idle.
+    fn batch(&self) -> usize {
+        (self.slots / 8).clamp(1, 32)
+    }
+}
+
 /// A queue of jobs of type `T`. Cheap to clone.
 pub struct JobQueue<T> {
     name: QueueName,
@@ -76,6 +84,17 @@ impl<T: Job> JobQueue<T> {
         }
     }
 
+    /// The same for a single job. Those that are pushed while a request is under way share the next one.
+    pub async fn push_one(&self, id: String, job: T) -> Result<(), QueueError> {
+        match &self.broker {
+            Broker::Memory(queue) => {
+                queue.push(vec![(id, job)]);
+                Ok(())
+            }
+            Broker::Redis(queue) => queue.push_one(id, job).await,
+        }
+    }
+
     /// Hands each delivery to `handler` until `stop`. At least once: a delivery may come again after a crash or a lost
     /// connection. A place out of `consumer.slots` is taken before anything is fetched and goes with the delivery, so that
     /// what cannot be worked on stays in the broker. The handler must return at once; it spawns the work. A broker that
@@ -88,17 +107,17 @@ impl<T: Job> JobQueue<T> {
             return Err(QueueError::NoSlots(consumer.name));
         }
         let slots = Arc::new(Semaphore::new(consumer.slots));
-        let handover = || Handover::<H, T>::new(self.name, Arc::clone(&slots), handler.clone());
+        let handover = |batch| Handover::<H, T>::new(self.name, Arc::clone(&slots), batch, handler.clone());
         match &self.broker {
             Broker::Memory(queue) => {
                 let start = |context: WorkerContext| {
                     let worker = WorkerBuilder::new(&context).backend(queue.storage());
-                    worker.build::<_, Handover<H, T>, _>(handover()).run()
+                    worker.build::<_, Handover<H, T>, _>(handover(1)).run()
                 };
                 supervise(self.name, &consumer.name, &stop, start).await;
             }
             Broker::Redis(queue) => {
-                let start = |context| queue.work(context, handover());
+                let start = |context| queue.work(context, handover(consumer.batch()));
                 supervise(self.name, &consumer.name, &stop, start).await;
             }
         }

@@ -19,5 +19,5 @@ mod watchers;
 pub use cache::Cache;
 pub use error::ResultsError;
 pub use redis::{Redis, RedisSettings};
-pub use results::{DONE_TTL, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
+pub use results::{DONE_TTL, Expected, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 pub use signals::{Signals, TaskSignal, TaskWatch};

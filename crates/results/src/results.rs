@@ -10,7 +10,7 @@ use ortolan_domain::{Clock, Timestamp};
 use crate::ResultsError;
 use crate::expiring::{Expiring, Limits};
 use crate::redis::Redis;
-use crate::watchers::Watchers;
+use crate::watchers::{Watch, Watchers};
 
 /// How long a result is kept, unless told otherwise.
 pub const RESULT_TTL: Duration = Duration::from_secs(1_800);
@@ -37,6 +37,12 @@ pub enum Waited {
     Expired,
     /// There was none in time.
     TimedOut,
+}
+
+/// A result that somebody waits for.
+pub struct Expected {
+    attempt: Attempt,
+    watch: Watch<Attempt, ()>,
 }
 
 /// Results of inference by attempt. Cheap to clone.
@@ -117,22 +123,36 @@ impl ResultStore {
         Ok(())
     }
 
-    /// Waits for an attempt's result until `until`: woken by a signal, and looking by itself after 1, 2, 4 and so on up to
-    /// 30 seconds in case the signal was lost. A store that fails meanwhile is asked again; only its last answer counts.
+    /// Hears of an attempt's result from now on. Who does so before the attempt is handed out misses nothing and need not look.
+    pub fn expect(&self, attempt: Attempt) -> Expected {
+        Expected { attempt, watch: self.waiters.watch(attempt) }
+    }
+
+    /// Waits for the result of an attempt that may have ended already, as [`ResultStore::wait_for`] does.
     pub async fn wait(&self, attempt: Attempt, until: Timestamp) -> Result<Waited, ResultsError> {
-        let mut watch = self.waiters.watch(attempt);
+        let expected = self.expect(attempt);
+        match self.look(attempt).await {
+            Ok(Some(found)) => Ok(found),
+            // An error is asked about again.
+            Ok(None) | Err(_) => self.wait_for(expected, until).await,
+        }
+    }
+
+    /// Waits for an expected result until `until`: woken by a signal, and looking by itself after 1, 2, 4 and so on up to
+    /// 30 seconds in case the signal was lost. A store that fails meanwhile is asked again; only its last answer counts.
+    pub async fn wait_for(&self, mut expected: Expected, until: Timestamp) -> Result<Waited, ResultsError> {
         let mut pause = FIRST_POLL;
         loop {
-            let looked = self.look(attempt).await;
+            let left = until.since(self.clock.now());
+            // A timeout is the poll that stands in for a lost signal.
+            let _ = tokio::time::timeout(pause.min(left), expected.watch.changed()).await;
+            let looked = self.look(expected.attempt).await;
             if let Ok(Some(found)) = looked {
                 return Ok(found);
             }
-            let left = until.since(self.clock.now());
-            if left.is_zero() {
+            if until.since(self.clock.now()).is_zero() {
                 return looked.map(|_| Waited::TimedOut);
             }
-            // A timeout is the poll that stands in for a lost signal.
-            let _ = tokio::time::timeout(pause.min(left), watch.changed()).await;
             pause = (pause * 2).min(LONGEST_POLL);
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ortolan_domain::job::{Attempt, Delivery};
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ErrorCode, Task, TaskStatus};
+use ortolan_results::Expected;
 use ortolan_service::telemetry::metrics;
 use ortolan_store::StoreError;
 use tokio_util::sync::CancellationToken;
@@ -38,8 +39,9 @@ impl Worker {
             task.spec.queue,
             Duration::from_secs_f64(task.queue_time_ms().unwrap_or_default() / 1e3),
         );
+        let expected = self.0.parts.results.expect(attempt);
         let awaited = match self.hand_over(&task).await {
-            Ok(()) => self.wait_while_it_may_come(&task, &lease).await,
+            Ok(()) => self.wait_while_it_may_come(&task, expected, &lease).await,
             Err(error) => Awaited::Failed(error),
         };
         let status = match awaited {
@@ -59,10 +61,10 @@ impl Worker {
     }
 
     /// Waits for a run's result unless it turns out that none will come.
-    async fn wait_while_it_may_come(&self, task: &Task, lease: &Lease<'_>) -> Awaited {
+    async fn wait_while_it_may_come(&self, task: &Task, expected: Expected, lease: &Lease<'_>) -> Awaited {
         lease.handed_over();
         tokio::select! {
-            awaited = self.wait(task, &lease.lost) => awaited,
+            awaited = self.wait_for(task, expected, &lease.lost) => awaited,
             () = lease.abandoned.cancelled() => {
                 self.0.parts.signals.publish_cancel(attempt_of(task));
                 let detail = "the ML service lost the run".to_owned();

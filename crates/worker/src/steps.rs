@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ortolan_domain::job::{Attempt, CrashSuspect, Delivery, MlJob, delivery_id};
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ErrorCode, RunId, Task, TaskStatus, TaskType, Timestamp};
-use ortolan_results::Waited;
+use ortolan_results::{Expected, ResultsError, Waited};
 use ortolan_store::{Claim, Completion, Failure, Fate, Fence, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -79,8 +79,8 @@ impl Worker {
             config_hash: task.spec.config_hash.clone(),
             deadline_at: deadline_at.min(self.limit(task, self.0.parts.settings.soft_limit)),
         };
-        let pushed = self.0.parts.queues.ml.push(vec![(delivery_id(attempt), job)]).await;
-        pushed.map(drop).map_err(|failure| {
+        let pushed = self.0.parts.queues.ml.push_one(delivery_id(attempt), job).await;
+        pushed.map_err(|failure| {
             tracing::warn!(error = &failure as &dyn std::error::Error, "inference could not be handed over");
             error(ErrorCode::Unavailable, "the queue of the ML service does not answer")
         })
@@ -96,18 +96,37 @@ impl Worker {
 
     /// Waits for a run's result until its deadline, or until `lost` says that its lease is lost.
     pub async fn wait(&self, task: &Task, lost: &CancellationToken) -> Awaited {
-        let (attempt, parts) = (attempt_of(task), &self.0.parts);
-        let until = task.deadline_at.unwrap_or_else(|| parts.clock.now());
-        let until = until.min(self.limit(task, parts.settings.hard_limit));
+        let waiting = self.0.parts.results.wait(attempt_of(task), self.patience(task));
+        self.awaited(task, waiting, lost).await
+    }
+
+    /// The same for a result that was expected before its run was handed over.
+    pub(crate) async fn wait_for(&self, task: &Task, expected: Expected, lost: &CancellationToken) -> Awaited {
+        let waiting = self.0.parts.results.wait_for(expected, self.patience(task));
+        self.awaited(task, waiting, lost).await
+    }
+
+    /// When nobody waits for a run's result any more.
+    fn patience(&self, task: &Task) -> Timestamp {
+        let deadline = task.deadline_at.unwrap_or_else(|| self.0.parts.clock.now());
+        deadline.min(self.limit(task, self.0.parts.settings.hard_limit))
+    }
+
+    async fn awaited(
+        &self,
+        task: &Task,
+        waiting: impl Future<Output = Result<Waited, ResultsError>>,
+        lost: &CancellationToken,
+    ) -> Awaited {
         let waited = tokio::select! {
-            waited = parts.results.wait(attempt, until) => waited,
+            waited = waiting => waited,
             () = lost.cancelled() => return Awaited::Lost,
         };
         match waited {
             Ok(Waited::Found(bytes)) => Awaited::Result(bytes),
             Ok(Waited::Expired) => Awaited::Failed(error(ErrorCode::ResultExpired, "result expired")),
             Ok(Waited::TimedOut) => {
-                parts.signals.publish_cancel(attempt);
+                self.0.parts.signals.publish_cancel(attempt_of(task));
                 Awaited::Failed(error(ErrorCode::DeadlineExceeded, "the run took longer than it may"))
             }
             Err(failure) => {

@@ -21,13 +21,14 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
   --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
+  --only       the cells whose title contains the words, and no others
   --quick      two rounds of two seconds";
 
 /// What to measure, for how long.
@@ -37,11 +38,12 @@ pub struct Settings {
     rounds: u32,
     cell: Duration,
     under_way: usize,
+    only: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64 }
+        Self { production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64, only: String::new() }
     }
 }
 
@@ -60,7 +62,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
-        for cell in Cell::ALL.into_iter().filter(|cell| settings.production || *cell != Cell::Table) {
+        for cell in settings.cells() {
             eprintln!("round {round} of {}: {}", settings.rounds, cell.title());
             report.add(cell, bench.measure(cell));
         }
@@ -71,6 +73,13 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 }
 
 impl Settings {
+    fn cells(&self) -> impl Iterator<Item = Cell> {
+        let has_table = self.production;
+        Cell::ALL
+            .into_iter()
+            .filter(move |cell| (has_table || *cell != Cell::Table) && cell.title().contains(self.only.as_str()))
+    }
+
     fn parse(arguments: &[String]) -> Result<Self> {
         let mut settings = Self::default();
         let mut rest = arguments.iter();
@@ -85,6 +94,7 @@ impl Settings {
             };
             match argument.as_str() {
                 "tasks" => {}
+                "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
@@ -117,7 +127,8 @@ mod tests {
     fn arguments_are_read_in_order() -> Result<()> {
         assert_eq!(parse("")?, Settings::default());
         let settings = parse("tasks --production --quick --under-way 8")?;
-        let right = Settings { production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8 };
+        let right =
+            Settings { production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8, ..Settings::default() };
         assert_eq!(settings, right);
         Ok(())
     }

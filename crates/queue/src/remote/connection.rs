@@ -8,8 +8,9 @@ use apalis_redis::Config;
 use futures::FutureExt;
 use ortolan_domain::route::QueueName;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, Pipeline, RedisFuture, Value};
+use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
 
+use crate::deliver::Fetched;
 use crate::error::QueueError;
 
 /// redis-rs gives up after 500 ms by default, and apalis ends a worker for it; a stall of seconds is ordinary.
@@ -68,11 +69,11 @@ impl RedisConnection {
         Ok(Self { client, manager, settings })
     }
 
-    /// apalis' settings for a queue. The braces keep its keys on one node where a proxy shards by hash tag.
+    /// apalis' settings for a queue without the size of a batch, which is the consumer's. The braces keep its keys on one node where
+    /// a proxy shards by hash tag.
     pub(super) fn config(&self, queue: QueueName) -> Config {
         Config::default()
             .queue(format!("{{{}:{queue}}}", self.settings.prefix))
-            .batch_size(1)
             .lock_tasks(false)
             .emit_events(false)
             .persist_results(true)
@@ -110,16 +111,28 @@ impl Drop for Request {
     }
 }
 
-/// A worker's connection, which lets its poll strategy see whether a request is under way.
+/// A worker's connection, which lets its poll strategy see whether a request is under way, and its service how many jobs were fetched.
 #[derive(Clone)]
 pub(crate) struct ObservedConnection {
     manager: ConnectionManager,
     in_flight: InFlight,
+    fetched: Fetched,
 }
 
 impl ObservedConnection {
-    pub(super) fn new(manager: ConnectionManager, in_flight: InFlight) -> Self {
-        Self { manager, in_flight }
+    pub(super) fn new(manager: ConnectionManager, in_flight: InFlight, fetched: Fetched) -> Self {
+        Self { manager, in_flight, fetched }
+    }
+}
+
+/// How many jobs an answer brings. Of all that a worker asks, only a fetch is answered by two lists: the jobs and what is known of each.
+fn jobs_in(answer: &RedisResult<Value>) -> usize {
+    match answer {
+        Ok(Value::Array(parts)) => match &parts[..] {
+            [Value::Array(jobs), Value::Array(_)] => jobs.len(),
+            _ => 0,
+        },
+        _ => 0,
     }
 }
 
@@ -127,7 +140,12 @@ impl ConnectionLike for ObservedConnection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         let request = self.in_flight.begin();
         let answer = self.manager.req_packed_command(cmd);
-        answer.inspect(move |_| drop(request)).boxed()
+        let fetched = self.fetched.clone();
+        let seen = move |answer: &RedisResult<Value>| {
+            fetched.add(jobs_in(answer));
+            drop(request);
+        };
+        answer.inspect(seen).boxed()
     }
 
     fn req_packed_commands<'a>(

@@ -3,14 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apalis::prelude::BackendExt;
-use apalis::prelude::TaskBuilder;
-use apalis::prelude::TaskId;
 use apalis::prelude::WorkerBuilder;
 use apalis::prelude::WorkerContext;
 use apalis::prelude::WorkerError;
 use apalis_core::backend::ext::poll_strategy::PollWith;
 use apalis_core::backend::ext::with_codec::WithCodec;
-use apalis_redis::{Config, RedisStorage, RedisTask, queries};
+use apalis_redis::{Config, RedisStorage};
 use ortolan_domain::route::QueueName;
 use redis::AsyncCommands;
 use redis::aio::ConnectionManager;
@@ -19,15 +17,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::{InFlight, ObservedConnection, RedisConnection};
 use super::poll::AlwaysArmed;
-use super::scripts::{DROP_GHOSTS, FORGET, MISSING, PROMOTE, RETIRE};
-use super::wake;
+use super::push::{PushLane, Pusher, encode};
+use super::scripts::{DROP_GHOSTS, FORGET, MISSING, RETIRE};
+use super::{BATCH, wake};
 use crate::deliver::{Delivered, Handover};
 use crate::error::QueueError;
 use crate::payload::{ForgivingJson, Payload};
 use crate::queue::Job;
-
-/// How many jobs go into one request; Redis answers nobody else meanwhile.
-const BATCH: usize = 500;
 
 type Storage<T> = PollWith<WithCodec<RedisStorage<Payload<T>, ObservedConnection>, ForgivingJson>, AlwaysArmed>;
 
@@ -35,29 +31,25 @@ type Storage<T> = PollWith<WithCodec<RedisStorage<Payload<T>, ObservedConnection
 pub(crate) struct RedisQueue {
     connection: RedisConnection,
     config: Config,
-    wake_channel: String,
+    pusher: Pusher,
+    lane: PushLane,
 }
 
 impl RedisQueue {
     pub(crate) fn new(connection: &RedisConnection, name: QueueName) -> Self {
         let (config, wake_channel) = (connection.config(name), connection.wake_channel(name));
-        Self { connection: connection.clone(), config, wake_channel }
+        let pusher = Pusher { manager: connection.manager.clone(), config: config.clone(), wake_channel };
+        Self { connection: connection.clone(), config, lane: PushLane::start(pusher.clone()), pusher }
     }
 
     /// Pushes in batches and wakes consumers after each; returns how many ids were new.
     pub(crate) async fn push<T: Job>(&self, jobs: Vec<(String, T)>) -> Result<usize, QueueError> {
-        let tasks = jobs.into_iter().map(encode).collect::<Result<Vec<_>, _>>()?;
-        let mut manager = self.manager();
-        let mut accepted = 0;
-        for batch in tasks.chunks(BATCH) {
-            let (active, scheduled) =
-                queries::push_tasks(&mut manager, &self.config, batch).await.map_err(QueueError::broker("push"))?;
-            accepted += (active + scheduled) as usize;
-            self.promote_all().await.map_err(QueueError::redis("push"))?;
-            let woken: Result<u64, _> = manager.publish(&self.wake_channel, "").await;
-            woken.map_err(QueueError::redis("wake consumers"))?;
-        }
-        Ok(accepted)
+        self.pusher.push(&jobs.into_iter().map(encode).collect::<Result<Vec<_>, _>>()?).await
+    }
+
+    /// Pushes with what else is pushed one at a time.
+    pub(crate) async fn push_one<T: Job>(&self, id: String, job: T) -> Result<(), QueueError> {
+        self.lane.push(encode((id, job))?).await
     }
 
     /// Runs one worker to its end.
@@ -67,13 +59,13 @@ impl RedisQueue {
         H: Fn(Delivered<T>) + Send + Sync + Clone + 'static,
     {
         // A push that died half-way leaves jobs behind that nobody promoted.
-        let prepared = async { tokio::try_join!(self.promote_all(), self.enrol(context.name())) };
+        let prepared = async { tokio::try_join!(self.pusher.promote_all(), self.enrol(context.name())) };
         prepared.await.map_err(|error| WorkerError::BackendError(error.into()))?;
         let (wake, signals) = mpsc::channel(1);
-        let listener = wake::listen(self.connection.client.clone(), self.wake_channel.clone(), wake);
+        let listener = wake::listen(self.connection.client.clone(), self.pusher.wake_channel.clone(), wake);
         let _listener = AbortOnDropHandle::new(tokio::spawn(listener));
-        let worker =
-            WorkerBuilder::new(&context).backend(self.storage::<T>(signals)).build::<_, Handover<H, T>, _>(handover);
+        let storage = self.storage(signals, &handover);
+        let worker = WorkerBuilder::new(&context).backend(storage).build::<_, Handover<H, T>, _>(handover);
         let ended = worker.run().await;
         if let Err(error) = self.retire(context.name()).await {
             tracing::debug!(worker = context.name(), %error, "worker could not be struck off; it will be once it is overdue");
@@ -81,11 +73,14 @@ impl RedisQueue {
         ended
     }
 
-    fn storage<T: Job>(&self, signals: mpsc::Receiver<()>) -> Storage<T> {
+    fn storage<T: Job, H>(&self, signals: mpsc::Receiver<()>, handover: &Handover<H, T>) -> Storage<T>
+    where
+        H: Fn(Delivered<T>),
+    {
         let in_flight = InFlight::default();
-        let connection = ObservedConnection::new(self.manager(), in_flight.clone());
+        let connection = ObservedConnection::new(self.manager(), in_flight.clone(), handover.fetched());
         RedisStorage::new(connection)
-            .with_config(self.config.clone())
+            .with_config(self.config.clone().batch_size(handover.batch()))
             .with_codec(ForgivingJson)
             .poll_with_strategy(AlwaysArmed::new(signals, self.connection.settings.poll_interval, in_flight))
     }
@@ -118,7 +113,7 @@ impl RedisQueue {
     /// Removes what finished jobs and dead workers leave behind; puts back what dead workers had fetched.
     pub(crate) async fn clean(&self) -> Result<u64, QueueError> {
         let failed = || QueueError::redis("clean up");
-        self.promote_all().await.map_err(failed())?;
+        self.pusher.promote_all().await.map_err(failed())?;
         let mut removed = self.drop_ghosts().await.map_err(failed())?;
         for finished in [self.config.done_jobs_set(), self.config.dead_jobs_set()] {
             removed += self.forget(&finished).await.map_err(failed())?;
@@ -128,13 +123,6 @@ impl RedisQueue {
             removed += 1;
         }
         Ok(removed)
-    }
-
-    async fn promote_all(&self) -> redis::RedisResult<()> {
-        let mut promote = PROMOTE.key(self.config.scheduled_jobs_set());
-        let promote = promote.key(self.config.active_jobs_list()).arg(BATCH);
-        while promote.invoke_async::<usize>(&mut self.manager()).await? == BATCH {}
-        Ok(())
     }
 
     /// Remembers a worker's name: apalis forgets those it takes for dead, and leaves their metadata behind.
@@ -198,11 +186,6 @@ impl RedisQueue {
     fn manager(&self) -> ConnectionManager {
         self.connection.manager.clone()
     }
-}
-
-fn encode<T: Job>((id, job): (String, T)) -> Result<RedisTask, QueueError> {
-    let bytes = serde_json::to_vec(&job).map_err(QueueError::encode(&id))?;
-    Ok(TaskBuilder::new(bytes).task_id(TaskId::from_string(id)).build())
 }
 
 /// Seconds since 1970, as apalis counts heartbeats.

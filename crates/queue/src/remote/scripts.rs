@@ -8,7 +8,7 @@ use redis::Script;
 ///
 /// apalis moves all of them in one call at the next fetch, which fails for good from 8,000 jobs on. Nothing here is ever
 /// scheduled for later, so every job there is due, whatever the clocks of two machines say.
-/// KEYS: scheduled set, active list. ARGV: how many at most. Returns how many.
+/// KEYS: scheduled set, active list. ARGV: how many at most, a channel on which to wake consumers or "". Returns how many.
 pub(super) static PROMOTE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -17,6 +17,7 @@ pub(super) static PROMOTE: LazyLock<Script> = LazyLock::new(|| {
             redis.call('rpush', KEYS[2], id)
             redis.call('zrem', KEYS[1], id)
         end
+        if ARGV[2] ~= '' then redis.call('publish', ARGV[2], '') end
         return #ids",
     )
 });

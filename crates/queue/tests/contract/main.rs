@@ -47,6 +47,37 @@ async fn no_more_is_out_than_there_are_slots(queue: JobQueue<u32>) {
     inbox.close().await;
 }
 
+async fn fetching_many_at_a_time_takes_no_more_than_there_are_slots(queue: JobQueue<u32>) {
+    let mut inbox = Inbox::open(&queue, 64);
+    queue.push(jobs(0..200)).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        held.push(inbox.next().await);
+    }
+    // Whatever is not out is still in the broker, where another consumer could take it: nothing is kept in between.
+    while !inbox.is_empty_for_now().await {
+        held.push(inbox.next().await);
+    }
+    assert!((57..=64).contains(&held.len()), "{} are out", held.len());
+    assert_eq!(queue.depth().await.unwrap(), 200 - held.len() as u64);
+    let left = 200 - held.len();
+    held.clear();
+    assert_eq!(inbox.take(left).await.len(), left);
+    inbox.close().await;
+}
+
+async fn jobs_pushed_one_at_a_time_all_arrive(queue: JobQueue<u32>) {
+    let mut inbox = Inbox::open(&queue, 64);
+    let pushes = (0..300).map(|number: u32| queue.push_one(format!("job-{number}"), number));
+    for pushed in futures::future::join_all(pushes).await {
+        pushed.unwrap();
+    }
+    let mut seen = inbox.take(300).await;
+    seen.sort_unstable();
+    assert_eq!(seen, (0..300).collect::<Vec<_>>());
+    inbox.close().await;
+}
+
 async fn a_push_wakes_an_idle_consumer(queue: JobQueue<u32>) {
     // The poll interval of the tests is an hour, and with two slots no place that becomes free wakes the consumer: only
     // the push can have done it.
@@ -150,6 +181,8 @@ over_each_broker! {
     every_job_is_delivered,
     an_id_that_is_queued_already_is_dropped,
     no_more_is_out_than_there_are_slots,
+    fetching_many_at_a_time_takes_no_more_than_there_are_slots,
+    jobs_pushed_one_at_a_time_all_arrive,
     a_push_wakes_an_idle_consumer,
     what_a_stopped_consumer_left_goes_to_the_next_one_of_the_same_name,
     two_consumers_share_the_jobs,

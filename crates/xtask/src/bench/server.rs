@@ -18,8 +18,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The operator's key of a server that lives for one bench on the loopback interface.
 pub const OPERATOR_KEY: &str = "bench-operator-key-0123456789abcdef0123456789";
 
-/// The services of the production profile, in the order of their start.
-const SERVICES: [&str; 4] = ["ml-service", "worker", "reconciler", "api"];
+/// The services of the production profile in the order of their start, with the queues that each takes from where it takes from any.
+const SERVICES: [(&str, &str); 5] =
+    [("ml-service", "auto"), ("worker", "gpu"), ("worker", "cpu"), ("reconciler", "auto"), ("api", "auto")];
 
 /// A running Ortolan, of one process or of several; they are killed when this is dropped without `stop`.
 #[derive(Debug)]
@@ -44,11 +45,11 @@ impl Server {
             }
             Some(stores) => {
                 let ml = free_address()?;
-                for service in SERVICES {
+                for (service, queues) in SERVICES {
                     let mut command = Command::new(binary);
                     command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
                     command.env("DATABASE_URL", &stores.database_url).env("REDIS_URL", &stores.redis_url);
-                    command.env("ORTOLAN_SERVER__LISTEN", address.to_string());
+                    command.env("ORTOLAN_SERVER__LISTEN", address.to_string()).env("GPU_MODE", queues);
                     command.env("ORTOLAN_ML__LISTEN", ml.to_string()).env("ML_SERVICE_URL", format!("http://{ml}"));
                     server.spawn(command)?;
                 }

@@ -29,17 +29,17 @@ impl Stores {
     /// Tasks a second of a bare table: a row inserted, claimed and finished, each in a commit of its own, on as many connections as an
     /// API has.
     pub fn table_cycles_per_s(&self, length: Duration) -> Result<f64> {
-        self.psql("CREATE TABLE IF NOT EXISTS bench_floor (id uuid PRIMARY KEY, status text NOT NULL, attempt int NOT NULL, payload text NOT NULL)")?;
+        self.psql("CREATE TABLE IF NOT EXISTS bench_floor (id bigint PRIMARY KEY, status text NOT NULL, attempt int NOT NULL, payload text NOT NULL)")?;
         let mut script = tempfile::NamedTempFile::new()?;
-        writeln!(script, "SELECT gen_random_uuid() AS id \\gset")?;
-        writeln!(script, "INSERT INTO bench_floor VALUES (:'id', 'queued', 0, '{{}}');")?;
+        writeln!(script, "\\set id random(1, 9000000000000000000)")?;
+        writeln!(script, "INSERT INTO bench_floor VALUES (:id, 'queued', 0, '{{}}');")?;
         writeln!(
             script,
-            "UPDATE bench_floor SET status = 'running', attempt = 1 WHERE id = :'id' AND status = 'queued';"
+            "UPDATE bench_floor SET status = 'running', attempt = 1 WHERE id = :id AND status = 'queued';"
         )?;
         writeln!(
             script,
-            "UPDATE bench_floor SET status = 'completed' WHERE id = :'id' AND attempt = 1 AND status = 'running';"
+            "UPDATE bench_floor SET status = 'completed' WHERE id = :id AND attempt = 1 AND status = 'running';"
         )?;
         let seconds = length.as_secs().max(1).to_string();
         let output = Command::new(pgbench()?)
