@@ -10,7 +10,7 @@ use ortolan_domain::route::QueueName;
 use ortolan_domain::{Task, TaskId, TaskStatus};
 use ortolan_ml_service::{MlService, MlServiceParts, MlServiceSettings};
 use ortolan_queue::{Consumer, Job, JobQueue, Queues, RedisConnection, RedisSettings};
-use ortolan_results::{Redis, ResultStore, Signals};
+use ortolan_results::{Number, Redis, ResultStore, Signals};
 use ortolan_runner::{DevicePolicy, Isolation, RunnerPool, RunnerSettings};
 use ortolan_worker::{Backoff, Worker, WorkerParts, WorkerSettings};
 use tempfile::TempDir;
@@ -205,10 +205,10 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
         blobs: Blobs::local(folder.path())?,
         results,
         signals,
+        number: Number::fixed(0),
         clock,
         settings: MlServiceSettings {
             batching: ortolan_ml_service::BatchPolicy::OFF,
-            worker_id: 0,
             concurrency: 2,
             most_jobs: 64,
             max_media_bytes: 1 << 20,

@@ -11,6 +11,7 @@
 // The derives and attributes of utoipa qualify names that need not be.
 #![allow(unused_qualifications)]
 
+pub mod assemble;
 pub mod auth;
 mod cache;
 mod error;

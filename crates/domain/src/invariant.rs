@@ -200,24 +200,7 @@ mod tests {
             created_at: now,
             expires_at: None,
         };
-        Task {
-            spec,
-            status: TaskStatus::Pending,
-            attempt: 0,
-            failures: 0,
-            crashes: 0,
-            version: 1,
-            run_at: now,
-            queued_at: None,
-            started_at: None,
-            completed_at: None,
-            run_id: None,
-            worker_id: None,
-            deadline_at: None,
-            progress: None,
-            inference_time_ms: None,
-            error: None,
-        }
+        Task::pending(spec)
     }
 
     fn completed() -> Task {

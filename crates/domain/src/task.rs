@@ -309,6 +309,28 @@ pub struct Task {
 }
 
 impl Task {
+    /// A task as its submission leaves it: pending, at its first version, and to be dispatched at once.
+    pub const fn pending(spec: NewTask) -> Self {
+        Self {
+            run_at: spec.created_at,
+            spec,
+            status: TaskStatus::Pending,
+            attempt: 0,
+            failures: 0,
+            crashes: 0,
+            version: 1,
+            queued_at: None,
+            started_at: None,
+            completed_at: None,
+            run_id: None,
+            worker_id: None,
+            deadline_at: None,
+            progress: None,
+            inference_time_ms: None,
+            error: None,
+        }
+    }
+
     /// How long it waited from submission, or its latest retry, to the start of its run, in milliseconds.
     pub fn queue_time_ms(&self) -> Option<f64> {
         let started = self.started_at?;

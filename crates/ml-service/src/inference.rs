@@ -115,7 +115,7 @@ impl Inference for MlService {
             (false, true) => MlHealthStatus::Unhealthy,
         };
         let gate = self.0.gate.facts();
-        let device = self.0.pool.device(self.0.settings.worker_id).to_string();
+        let device = self.0.pool.device(self.0.number.get()).to_string();
         let gpu_available = cache.gpu_count > 0;
         Ok(MlHealth {
             status,

@@ -10,6 +10,7 @@
 //! and a permit comes back when the runner has let go of the call, however it ends; a tenant waits for its turn, not for
 //! another tenant's queue.
 
+pub mod assemble;
 mod batch;
 mod catalog;
 mod convert;

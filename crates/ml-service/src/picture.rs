@@ -79,7 +79,7 @@ impl MlService {
     }
 
     pub(crate) fn key(&self, model: ModelRef) -> ModelKey {
-        ModelKey { model, worker_id: self.0.settings.worker_id }
+        ModelKey { model, worker_id: self.0.number.get() }
     }
 
     /// The model's local copy, or the text that clients rely on.

@@ -9,7 +9,7 @@ use ortolan_blobs::Blobs;
 use ortolan_domain::job::{Attempt, MlJob};
 use ortolan_domain::{Clock, Timestamp};
 use ortolan_queue::{Consumer, JobQueue, QueueError};
-use ortolan_results::{ResultStore, Signals};
+use ortolan_results::{Number, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
 use ortolan_service::telemetry::metrics;
 use tokio::time::Instant;
@@ -27,8 +27,6 @@ const PICTURES_PER_PERMIT: usize = 2;
 /// What an operator can set.
 #[derive(Debug, Clone)]
 pub struct MlServiceSettings {
-    /// The number of this service among its like: part of cache keys, and it picks the GPU.
-    pub worker_id: u32,
     /// Runs that may be under way on the device at once.
     pub concurrency: usize,
     /// Jobs that may be in this process at once, running or waiting for their turn.
@@ -63,6 +61,8 @@ pub struct MlServiceParts {
     pub results: ResultStore,
     /// Cancels and changes of models.
     pub signals: Signals,
+    /// The number of this service among its like: part of cache keys, and it picks the GPU.
+    pub number: Number,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// What an operator has set.
@@ -78,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) blobs: Blobs,
     pub(crate) results: ResultStore,
     pub(crate) signals: Signals,
+    pub(crate) number: Number,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: MlServiceSettings,
     pub(crate) catalog: ModelCatalog,
@@ -94,7 +95,7 @@ pub(crate) struct Inner {
 impl MlService {
     /// Puts the service together; nothing is loaded yet.
     pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
-        let MlServiceParts { pool, blobs, results, signals, clock, settings } = parts;
+        let MlServiceParts { pool, blobs, results, signals, number, clock, settings } = parts;
         let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
         let folder = settings.models_folder.clone().unwrap_or_else(std::env::temp_dir);
         let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits, &folder)?;
@@ -107,6 +108,7 @@ impl MlService {
             blobs,
             results,
             signals,
+            number,
             clock,
             settings,
             catalog,
@@ -157,6 +159,7 @@ impl MlService {
     /// Ends all runners.
     pub async fn shutdown(&self) {
         self.0.pool.shutdown().await;
+        self.0.number.release().await;
         tracing::info!("runners ended");
     }
 

@@ -16,7 +16,7 @@ use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor, encode_strin
 use ortolan_domain::{ErrorCode, ModelId, Slot, SystemClock, TenantSlug, hash};
 use ortolan_ml_client::{BatchClose, Batching, HttpInference, InferRequest, Inference};
 use ortolan_ml_service::{BatchPolicy, MlService, MlServiceParts, MlServiceSettings, http, infer_endpoints};
-use ortolan_results::{ResultStore, Signals};
+use ortolan_results::{Number, ResultStore, Signals};
 use ortolan_runner::{DevicePolicy, RunnerPool, RunnerSettings};
 use ortolan_service::Shutdown;
 use ortolan_service::serve::{ServeLimits, serve};
@@ -81,7 +81,6 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
     let clock = SystemClock::shared();
     let settings = MlServiceSettings {
         revalidate_models: None,
-        worker_id: 0,
         concurrency,
         most_jobs,
         max_media_bytes: 64 << 20,
@@ -98,6 +97,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
         blobs: blobs.clone(),
         results: ResultStore::in_process(clock.clone()),
         signals: Signals::in_process(),
+        number: Number::fixed(0),
         clock,
         settings,
     })

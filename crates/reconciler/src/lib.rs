@@ -7,6 +7,7 @@
 //! Invariants: idempotent; harmless when two run at once, because every write is guarded; it never kills what runs: a run
 //! that takes long is only reported; one step's failure does not stop the others.
 
+pub mod assemble;
 mod leadership;
 mod orphans;
 mod passes;

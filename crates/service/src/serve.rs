@@ -51,6 +51,12 @@ impl From<&ServerConfig> for ServeLimits {
     }
 }
 
+/// Accepts connections at an address; an error names it.
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    TcpListener::bind(address).await.map_err(named)
+}
+
 /// Serves `routes` until `shutdown` drains; then answers the requests under way, for at most the drain timeout.
 pub async fn serve(listener: TcpListener, routes: Router, limits: ServeLimits, shutdown: &Shutdown) -> Drained {
     let server = Server {

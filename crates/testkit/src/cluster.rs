@@ -81,7 +81,8 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// Starts one more process of a service; gives its number for [`Cluster::kill`] and [`Cluster::pid`].
+    /// Starts one more process of a service; gives its number for [`Cluster::kill`] and [`Cluster::pid`]. A program that is a service
+    /// by itself is started with `""`.
     pub fn start(&mut self, service: &str, without: &[&str]) -> Result<usize> {
         self.start_with(service, without, &[])
     }
@@ -107,7 +108,7 @@ impl Cluster {
     fn spawn(&self, service: &str, env: &BTreeMap<String, String>) -> Result<Child> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_path(service))?;
         let mut command = Command::new(&self.program);
-        command.args(service.split(' ')).env_clear().envs(env).current_dir(self.folder.path());
+        command.args(service.split_whitespace()).env_clear().envs(env).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
         command.spawn().with_context(|| format!("{} cannot be started", self.program.display()))
     }
@@ -121,15 +122,22 @@ impl Cluster {
             {
                 return Ok(());
             }
+            let mut ended = Vec::new();
             for Process { service, child, .. } in &mut self.processes {
-                if let Some(status) = child.try_wait()? {
-                    let log = std::fs::read_to_string(self.folder.path().join(format!("{service}.log")))?;
-                    bail!("{service} ended with {status}: {log}");
-                }
+                ended.extend(child.try_wait()?.map(|status| format!("{service} ended with {status}")));
+            }
+            if let Some(ended) = ended.first() {
+                bail!("{ended}: {}", self.logs());
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         bail!("the cluster did not get ready: {}", self.logs())
+    }
+
+    /// The status with which the API answers, 0 when nobody does.
+    pub async fn status(&self, path: &str) -> u16 {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await;
+        answer.map_or(0, |answer| answer.status().as_u16())
     }
 
     /// The operator of this installation.
@@ -145,6 +153,11 @@ impl Cluster {
     /// Where the API answers that is asked first.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Where the ML service answers.
+    pub fn ml_base(&self) -> &str {
+        self.env.get("ML_SERVICE_URL").map_or("", String::as_str)
     }
 
     /// The address of the database.
@@ -213,13 +226,13 @@ impl Cluster {
 
     /// Everything that has been logged, by service.
     pub fn logs(&self) -> String {
-        let services = ["api", "worker", "ml-service", "reconciler"];
+        let services = ["api", "worker", "ml-service", "reconciler", ""];
         let log = |service: &&str| std::fs::read_to_string(self.log_path(service)).unwrap_or_default();
         services.iter().map(|service| format!("== {service}\n{}", log(service))).collect()
     }
 
     fn log_path(&self, service: &str) -> PathBuf {
-        let name = service.split(' ').next().unwrap_or(service);
+        let name = service.split(' ').next().filter(|name| !name.is_empty()).unwrap_or("program");
         self.folder.path().join(format!("{name}.log"))
     }
 }

@@ -8,6 +8,7 @@
 //! Invariants: no HTTP; no result is stored without the lease; a lost lease stops the run and writes nothing; nothing is
 //! stored of a result that has one bad item; a result key is deleted only after its task has moved.
 
+pub mod assemble;
 mod backoff;
 mod crash;
 mod handed_over;

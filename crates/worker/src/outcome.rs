@@ -104,36 +104,22 @@ mod tests {
 
     fn task() -> Task {
         let now = Timestamp::from_micros(1);
-        Task {
-            spec: NewTask {
-                id: TaskId::generate(),
-                tenant_id: TenantId::generate(),
-                tenant: TenantSlug::parse("a").unwrap(),
-                task_type: TaskType::ObjectDetection,
-                queue: QueueName::GpuJobs,
-                priority: Priority::Normal,
-                config: RawValue::from_string("{}".to_owned()).unwrap(),
-                config_hash: "c".to_owned(),
-                input: None,
-                created_at: now,
-                expires_at: None,
-            },
-            status: TaskStatus::Running,
-            attempt: 2,
-            failures: 0,
-            crashes: 0,
-            version: 3,
-            run_at: now,
-            queued_at: Some(now),
-            started_at: Some(now),
-            completed_at: None,
-            run_id: Some(RunId::generate()),
-            worker_id: None,
-            deadline_at: None,
-            progress: None,
-            inference_time_ms: None,
-            error: None,
-        }
+        let spec = NewTask {
+            id: TaskId::generate(),
+            tenant_id: TenantId::generate(),
+            tenant: TenantSlug::parse("a").unwrap(),
+            task_type: TaskType::ObjectDetection,
+            queue: QueueName::GpuJobs,
+            priority: Priority::Normal,
+            config: RawValue::from_string("{}".to_owned()).unwrap(),
+            config_hash: "c".to_owned(),
+            input: None,
+            created_at: now,
+            expires_at: None,
+        };
+        let (status, attempt, version, run_id) = (TaskStatus::Running, 2, 3, Some(RunId::generate()));
+        let (queued_at, started_at) = (Some(now), Some(now));
+        Task { status, attempt, version, run_id, queued_at, started_at, ..Task::pending(spec) }
     }
 
     fn result(task: &Task, outcome: MlOutcome) -> MlResult {

@@ -21,7 +21,7 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
   --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis
@@ -29,6 +29,7 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--s
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
   --only       the cells whose title contains the words, and no others
+  --history    with --production: the no-op tasks once more, beside a million ended and 100,000 waiting ones
   --quick      two rounds of two seconds";
 
 /// What to measure, for how long.
@@ -39,11 +40,19 @@ pub struct Settings {
     cell: Duration,
     under_way: usize,
     only: String,
+    history: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { production: false, rounds: 3, cell: Duration::from_secs(5), under_way: 64, only: String::new() }
+        Self {
+            production: false,
+            rounds: 3,
+            cell: Duration::from_secs(5),
+            under_way: 64,
+            only: String::new(),
+            history: false,
+        }
     }
 }
 
@@ -67,6 +76,14 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
             report.add(cell, bench.measure(cell));
         }
     }
+    if settings.history {
+        eprintln!("filling the table");
+        bench.add_many_others()?;
+        for round in 1..=settings.rounds {
+            eprintln!("round {round} of {}: {}", settings.rounds, Cell::NoopAmongMany.title());
+            report.add(Cell::NoopAmongMany, bench.measure(Cell::NoopAmongMany));
+        }
+    }
     bench.stop()?;
     print!("{report}");
     Ok(ExitCode::SUCCESS)
@@ -75,7 +92,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 impl Settings {
     fn cells(&self) -> impl Iterator<Item = Cell> {
         let has_table = self.production;
-        Cell::ALL
+        Cell::IN_ROUNDS
             .into_iter()
             .filter(move |cell| (has_table || *cell != Cell::Table) && cell.title().contains(self.only.as_str()))
     }
@@ -96,12 +113,16 @@ impl Settings {
                 "tasks" => {}
                 "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
+                "--history" => settings.history = true,
                 "--quick" => (settings.rounds, settings.cell) = (2, Duration::from_secs(2)),
                 "--rounds" => settings.rounds = number()?,
                 "--seconds" => settings.cell = Duration::from_secs(number()?.into()),
                 "--under-way" => settings.under_way = number()? as usize,
                 other => bail!("unknown argument {other}\n{USAGE}"),
             }
+        }
+        if settings.history && !settings.production {
+            bail!("--history needs --production\n{USAGE}");
         }
         Ok(settings)
     }
@@ -135,7 +156,7 @@ mod tests {
 
     #[test]
     fn wrong_arguments_are_refused() {
-        for line in ["--rounds", "--rounds 0", "--seconds x", "models"] {
+        for line in ["--rounds", "--rounds 0", "--seconds x", "models", "--history", "--only"] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

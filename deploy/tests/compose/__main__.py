@@ -21,6 +21,18 @@ MODEL = ROOT / "fixtures/models/shapes_det_160.onnx"
 SERVICES = ["api", "worker-gpu", "worker-cpu", "ml-service", "reconciler"]
 RECOVERY_LIMIT_S = 120
 
+# What must hold of every task when nothing is under way any more: the number of rows that break it.
+INVARIANTS = {
+    "every task has ended": "SELECT count(*) FROM tasks WHERE status NOT IN ('completed', 'failed', 'cancelled')",
+    "who has ended has a time of that": "SELECT count(*) FROM tasks WHERE completed_at IS NULL",
+    "who failed says why, and nobody else does": "SELECT count(*) FROM tasks WHERE (status = 'failed') <> (error_code IS NOT NULL)",
+    "who completed was run by somebody": "SELECT count(*) FROM tasks WHERE status = 'completed' AND (run_id IS NULL OR worker_id IS NULL)",
+    "no task has failed or crashed more often than it was tried": "SELECT count(*) FROM tasks WHERE failures + crashes > attempt",
+    "artifacts are those of the run that completed": (
+        "SELECT count(*) FROM provenances p JOIN tasks t ON t.id = p.task_id WHERE t.status <> 'completed' OR t.run_id <> p.run_id"
+    ),
+}
+
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -80,8 +92,12 @@ class Proof:
         for service in SERVICES:
             status, _ = self.stack.inside(service, "touch /probe")
             expect(status != 0, f"{service} can write to its root file system")
-        status, runtime = self.stack.inside("api", "ls -d /opt/onnxruntime")
-        expect(status != 0, "the API's image holds ONNX Runtime")
+        for service in SERVICES:
+            program = service.removesuffix("-gpu").removesuffix("-cpu")
+            _, programs = self.stack.inside(service, "cd /usr/local/bin && echo ortolan*")
+            expect(programs == f"ortolan-{program}", f"{service} holds the programs {programs}")
+            _, libraries = self.stack.inside(service, "find / -xdev -name 'libonnxruntime*' 2>/dev/null | wc -l")
+            expect((libraries != "0") == (service == "ml-service"), f"{service} holds {libraries} libraries of ONNX Runtime")
         return runner_facts(self.stack)
 
     def proxy(self):
@@ -113,7 +129,17 @@ class Proof:
         answered = [requests_answered(self.stack, number) for number in range(2)]
         expect(all(answered), f"requests answered by the two APIs: {answered}")
         self.check_artifacts(load)
-        return f"{len(load.acknowledged)} tasks by {len(workers)} workers, requests by API {answered[0]} and {answered[1]}"
+        numbers = self.numbers()
+        expect(len(numbers) == 2 and len(set(numbers.values())) == 2, f"numbers of the ML services: {numbers}")
+        return f"{len(load.acknowledged)} tasks by {len(workers)} workers, requests by API {answered[0]} and {answered[1]}, ML services {sorted(numbers.values())}"
+
+    def numbers(self):
+        """The number of each live ML service, by its host."""
+        _, text = self.stack.inside("valkey", "valkey-cli hgetall ortolan:ml_numbers")
+        lines = text.splitlines()
+        held = {entry.split(" ")[2]: int(number) for number, entry in zip(lines[::2], lines[1::2])}
+        hosts = [container[:12] for container in self.stack.containers("ml-service")]
+        return {host: number for host, number in held.items() if host in hosts}
 
     def faults(self):
         stack = self.stack
@@ -174,13 +200,15 @@ class Proof:
         return f"{after} tasks"
 
     def report(self):
-        broken = self.stack.sql("SELECT count(*) FROM artifacts a JOIN tasks t ON t.id = a.task_id WHERE t.status <> 'completed'")[0][0]
-        expect(broken == "0", f"{broken} artifacts of tasks that did not complete")
+        for what, query in INVARIANTS.items():
+            broken = self.stack.sql(query)[0][0]
+            expect(broken == "0", f"{what}: {broken} rows are not so")
         print(f"\n{'fault':36} {'tasks':>6} {'refused':>8} {'lost':>5} {'doubled':>8} {'recovered s':>12}")
         for name, tasks, refused, lost, doubled, recovered_s in self.rows:
             print(f"{name:36} {tasks:6} {refused:8} {lost:5} {doubled:8} {recovered_s:12.1f}")
         total = [sum(row[column] for row in self.rows) for column in (1, 2, 3, 4)]
         print(f"{'all':36} {total[0]:6} {total[1]:8} {total[2]:5} {total[3]:8}")
+        print(f"{len(INVARIANTS)} invariants hold of {self.stack.sql('SELECT count(*) FROM tasks')[0][0]} tasks")
         return 0
 
 

@@ -54,7 +54,7 @@ impl MlService {
         let cancel = cancel.child_token();
         let began = Instant::now();
         let context = CallContext::cancelled_by(cancel.clone()).with_deadline(self.0.instant(job.deadline_at));
-        let held = self.0.pool.hold_picture(&job.tenant, self.0.settings.worker_id, media, context).await;
+        let held = self.0.pool.hold_picture(&job.tenant, self.0.number.get(), media, context).await;
         let picture = held.map_err(|error| crate::convert::error(&error))?;
         let log = Log::default();
         log.decoded(began.elapsed());

@@ -5,20 +5,13 @@ use std::sync::Arc;
 use ortolan::cli::{GlobalArgs, ServiceArgs};
 use ortolan::commands::doctor::{self, Check};
 use ortolan::{Failure, Terminal};
+use ortolan_assembly::{Deaf, storage};
 use ortolan_domain::SystemClock;
+use ortolan_ml_service::assemble::runtime;
 use ortolan_runner::{RunnerPool, RunnerSettings};
 use ortolan_service::config::{Config, Database, Role};
-use ortolan_store::{PostgresSettings, SqliteSettings, Stores, TaskChange, TaskObserver};
+use ortolan_store::{PostgresSettings, SqliteSettings, Stores};
 use uuid::Uuid;
-
-use crate::assemble::{runtime, storage};
-
-/// Hears nothing: whoever looks does not change anything.
-struct Deaf;
-
-impl TaskObserver for Deaf {
-    fn changed(&self, _: &[TaskChange]) {}
-}
 
 /// Looks and prints; fails when something does not work.
 pub async fn run(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {

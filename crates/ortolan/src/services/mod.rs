@@ -7,9 +7,9 @@ mod up;
 
 use ortolan::cli::{GlobalArgs, RawLoopArgs, ServiceCommand};
 use ortolan::{Failure, Terminal};
+use ortolan_ml_service::assemble::runtime;
 use ortolan_service::config::{Config, LoadOptions, Role};
 
-use crate::assemble::runtime;
 use crate::raw_loop;
 
 /// Runs one of them.

@@ -1,14 +1,13 @@
 //! One service in a process of its own.
 
-use std::future::Future;
-
 use ortolan::cli::{BackgroundServiceArgs, GlobalArgs, ServiceArgs};
 use ortolan::{Failure, Terminal};
-use ortolan_service::config::{Config, Role};
-use ortolan_service::telemetry::MetricsHandle;
-use ortolan_service::{Shutdown, telemetry};
-
-use crate::assemble::{presence, production};
+use ortolan_api::assemble as api;
+use ortolan_assembly::{presence, program};
+use ortolan_ml_service::assemble as ml_service;
+use ortolan_reconciler::assemble as reconciler;
+use ortolan_service::config::Role;
+use ortolan_worker::assemble as worker;
 
 /// Runs the service, or looks whether one of this machine is well.
 pub async fn run_or_check(
@@ -21,32 +20,21 @@ pub async fn run_or_check(
         return run(role, &args.service, global, terminal).await;
     }
     let config = super::load(super::options(global, role), args.service.config.as_deref())?;
-    let service = if role == Role::Worker { "worker" } else { "reconciler" };
+    let service = if role == Role::Worker { worker::SERVICE } else { reconciler::SERVICE };
     presence::check(&config, service).await.map_err(|error| Failure::Failed(format!("{error:#}")))
 }
 
 /// Runs the service of that role until the process is told to stop.
 pub async fn run(role: Role, args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, role), args.config.as_deref())?;
-    let shutdown = Shutdown::new();
-    let metrics = prepare(&config, &shutdown)?;
-    let service: std::pin::Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>> = match role {
-        Role::Api => Box::pin(production::api(&config, metrics, &shutdown)),
-        Role::Worker => Box::pin(production::worker(&config, &shutdown)),
-        Role::MlService => Box::pin(production::ml_service(&config, metrics, &shutdown)),
-        Role::Reconciler => Box::pin(production::reconciler(&config, &shutdown)),
+    let service: program::Service = match role {
+        Role::Api => |process| Box::pin(api::serve(process)),
+        Role::Worker => |process| Box::pin(worker::serve(process)),
+        Role::MlService => |process| Box::pin(ml_service::serve(process)),
+        Role::Reconciler => |process| Box::pin(reconciler::serve(process)),
         Role::Everything => return Err(Failure::Usage("`ortolan up` runs everything".to_owned())),
     };
-    let outcome = service.await;
+    let outcome = program::run(service, config).await;
     terminal.note("Stopped.");
     outcome.map_err(|error| Failure::internal("the service ended", error))
-}
-
-fn prepare(config: &Config, shutdown: &Shutdown) -> Result<MetricsHandle, Failure> {
-    let metrics = telemetry::init(&config.log).and_then(|()| telemetry::metrics_handle());
-    let metrics = metrics.map_err(|error| Failure::internal("logging could not be started", error))?;
-    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-    shutdown.listen_for_signals().map_err(|error| Failure::internal("signals cannot be heard", error))?;
-    tokio::spawn(metrics.clone().keep_up(shutdown.token()));
-    Ok(metrics)
 }

@@ -7,11 +7,12 @@ use std::time::Instant;
 use ortolan::cli::{GlobalArgs, UpArgs};
 use ortolan::demo::{DemoOptions, run_demo};
 use ortolan::{Failure, Terminal, client};
+use ortolan_assembly::program::Process;
+use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Role};
-use ortolan_service::{Shutdown, telemetry};
 use tokio::net::TcpListener;
 
-use crate::assemble::embedded::{self, Installation};
+use crate::embedded::{self, Installation};
 
 /// Variables that say how much is logged; without them a demo is not interrupted by what goes well.
 const LOG_VARIABLES: [&str; 3] = ["LOG_LEVEL", "ORTOLAN_LOG__LEVEL", "ORTOLAN_CONFIG"];
@@ -19,17 +20,14 @@ const LOG_VARIABLES: [&str; 3] = ["LOG_LEVEL", "ORTOLAN_LOG__LEVEL", "ORTOLAN_CO
 /// Runs the command.
 pub async fn run(args: UpArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let began = Instant::now();
-    let config = load(&args, global)?;
-    let metrics = telemetry::init(&config.log).and_then(|()| telemetry::metrics_handle());
-    let metrics = metrics.map_err(|error| Failure::internal("logging could not be started", error))?;
-    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-    let shutdown = Shutdown::new();
-    shutdown.listen_for_signals().map_err(|error| Failure::internal("signals cannot be heard", error))?;
-    let listener = listen(&config, args.listen.is_some()).await?;
-    let started = embedded::start(&config, listener, metrics, &shutdown).await;
+    let process = Process::prepare(load(&args, global)?);
+    let process = process.map_err(|error| Failure::internal("the process could not be prepared", error))?;
+    let Process { config, shutdown, .. } = &process;
+    let listener = listen(config, args.listen.is_some()).await?;
+    let started = embedded::start(&process, listener).await;
     let installation = started.map_err(|error| Failure::internal("the services could not be started", error))?;
-    greet(&installation, &config, terminal)?;
-    let shown = show(&args, &config, &installation, &shutdown, terminal).await;
+    greet(&installation, config, terminal)?;
+    let shown = show(&args, config, &installation, shutdown, terminal).await;
     if args.once || shown.is_err() {
         shutdown.begin();
     }

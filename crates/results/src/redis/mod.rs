@@ -7,6 +7,7 @@
 mod breaker;
 mod cache;
 mod connection;
+mod numbers;
 mod results;
 mod signals;
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cache;
+mod numbers;
 mod redis_only;
 mod results;
 mod signals;

@@ -1,7 +1,7 @@
 //! Submitting: many new rows, each with or without an `Idempotency-Key`, in one transaction.
 
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Task, TaskId, TaskStatus, TenantId};
+use ortolan_domain::{Task, TaskId, TenantId};
 use sqlx::types::Uuid;
 
 use super::binder::{Binder, fetch_many};
@@ -101,24 +101,7 @@ async fn why_not(connection: &mut Connection, tasks: &[&NewTask]) -> StoreError 
 }
 
 fn created(new: &NewTask, changes: &mut Vec<TaskChange>) -> Submission {
-    let task = Task {
-        spec: new.clone(),
-        status: TaskStatus::Pending,
-        attempt: 0,
-        failures: 0,
-        crashes: 0,
-        version: 1,
-        run_at: new.created_at,
-        queued_at: None,
-        started_at: None,
-        completed_at: None,
-        run_id: None,
-        worker_id: None,
-        deadline_at: None,
-        progress: None,
-        inference_time_ms: None,
-        error: None,
-    };
+    let task = Task::pending(new.clone());
     changes.push(change_of(&task));
     Submission::Created(Box::new(task))
 }

@@ -17,6 +17,10 @@ const MODEL: &str = "fixtures/models/shapes_det_160.onnx";
 const PICTURE: &str = "fixtures/images/shapes_b.jpg";
 /// Enough to keep every device permit busy and the next pictures decoded.
 const DETECTIONS_UNDER_WAY: usize = 16;
+/// How many ended tasks the table holds for the cell among many others.
+const ENDED: u32 = 1_000_000;
+/// How many waiting ones.
+const WAITING: u32 = 100_000;
 /// The default of `ml.gpu_concurrency`.
 const PERMITS: usize = 2;
 
@@ -31,6 +35,8 @@ pub enum Cell {
     Table,
     /// No-op tasks whose submission is answered at their end.
     NoopWaiting,
+    /// No-op tasks again, when the table holds many others; in the production profile alone.
+    NoopAmongMany,
     /// No-op tasks whose state is asked for.
     NoopPolling,
     /// No-op tasks, one at a time, in an idle server.
@@ -63,8 +69,8 @@ pub struct Sample {
 }
 
 impl Cell {
-    /// In the order of measuring: each beside its floor.
-    pub const ALL: [Self; 9] = [
+    /// In the order of measuring: each beside its floor. Those among many others come after all rounds.
+    pub const IN_ROUNDS: [Self; 9] = [
         Self::Http,
         Self::Disk,
         Self::Table,
@@ -83,6 +89,7 @@ impl Cell {
             Self::Disk => "disk sync",
             Self::Table => "bare table (pg)",
             Self::NoopWaiting => "no-op tasks, waiting",
+            Self::NoopAmongMany => "no-op tasks, 1.1 M others",
             Self::NoopPolling => "no-op tasks, polling",
             Self::NoopIdle => "no-op tasks, one at a time",
             Self::RawLoop => "raw loop",
@@ -95,6 +102,7 @@ impl Cell {
     pub fn floors(self) -> &'static [Self] {
         match self {
             Self::NoopWaiting | Self::NoopPolling => &[Self::Http, Self::Table, Self::Disk],
+            Self::NoopAmongMany => &[Self::NoopWaiting],
             Self::Detection => &[Self::RawLoops, Self::RawLoop],
             Self::Http | Self::Disk | Self::Table | Self::NoopIdle | Self::RawLoop | Self::RawLoops => &[],
         }
@@ -148,13 +156,20 @@ impl Bench {
                 let stores = self.stores.as_ref().context("only the production profile has a database server")?;
                 stores.table_cycles_per_s(self.settings.cell).map(Sample::of_loop)
             }
-            Cell::NoopWaiting => Ok(self.load(self.settings.under_way, |client| client.task_by_waiting(&self.noop))),
+            Cell::NoopWaiting | Cell::NoopAmongMany => {
+                Ok(self.load(self.settings.under_way, |client| client.task_by_waiting(&self.noop)))
+            }
             Cell::NoopPolling => Ok(self.load(self.settings.under_way, |client| client.task_by_polling(&self.noop))),
             Cell::NoopIdle => self.one_at_a_time(),
             Cell::RawLoop => self.raw_loops(1),
             Cell::RawLoops => self.raw_loops(PERMITS),
             Cell::Detection => Ok(self.load(DETECTIONS_UNDER_WAY, |client| client.task_by_waiting(&self.detection))),
         }
+    }
+
+    /// Fills the table with tasks that have ended and tasks that wait for a later time.
+    pub fn add_many_others(&self) -> Result<()> {
+        self.stores.as_ref().context("only the production profile has a database server")?.add_tasks(ENDED, WAITING)
     }
 
     /// Stops the server.

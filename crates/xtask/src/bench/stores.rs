@@ -53,6 +53,23 @@ impl Stores {
         per_s.with_context(|| format!("pgbench said no figure: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 
+    /// Adds tasks to every tenant: ended ones, and ones that are due in an hour.
+    pub fn add_tasks(&self, ended: u32, waiting: u32) -> Result<()> {
+        const NOW: &str = "(EXTRACT(EPOCH FROM now()) * 1000000)::bigint";
+        let insert = |count: u32, status: &str, due: &str, ended: &str| {
+            format!(
+                "INSERT INTO tasks (id, tenant_id, task_type, queue, priority, config, config_hash, created_at, status, attempt, failures,
+                    crashes, version, run_at, completed_at)
+                 SELECT gen_random_uuid(), tenants.id, 'noop', 'cpu_jobs', 1, '{{}}', '', {NOW} - number, '{status}', 1, 0, 0, 3,
+                    {due}, {ended}
+                 FROM tenants, generate_series(1, {count}) AS number"
+            )
+        };
+        self.psql(&insert(ended, "completed", NOW, NOW))?;
+        self.psql(&insert(waiting, "pending", &format!("{NOW} + 3600000000"), "NULL"))?;
+        self.psql("VACUUM ANALYZE tasks")
+    }
+
     fn psql(&self, statement: &str) -> Result<()> {
         let output = Command::new("psql").args(["-X", "-q", "-c", statement, &self.database_url]).output()?;
         if !output.status.success() {

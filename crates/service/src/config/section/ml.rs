@@ -15,7 +15,7 @@ pub struct MlConfig {
     pub listen: SocketAddr,
     /// Where the other services find it.
     pub service_url: MaskedUrl,
-    /// The number of this ML service among its like: part of cache keys, and it picks the GPU.
+    /// The smallest number that this ML service takes among its like: part of cache keys, and it picks the GPU.
     pub worker_id: u32,
     /// Inferences that run on a device at once.
     pub gpu_concurrency: usize,

@@ -1,8 +1,9 @@
 //! The reconciler behind the API's `POST /tasks/reconcile`.
 
 use async_trait::async_trait;
-use ortolan_api::{Reconcile, ReconcileStats};
 use ortolan_reconciler::Reconciler;
+
+use crate::{Reconcile, ReconcileStats};
 
 /// A reconciler in the same process.
 pub struct ByHand(pub Reconciler);

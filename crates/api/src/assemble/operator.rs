@@ -2,9 +2,10 @@
 //! and the tenant for whom requests without a key act.
 
 use anyhow::Result;
-use ortolan_api::auth::secret::{SecretKey, hash_key};
 use ortolan_domain::{Clock, KeyId, Scope, Scopes, TenantId, TenantSlug};
 use ortolan_store::{NewKey, StoreError, Tenant, TenantStore};
+
+use crate::auth::secret::{SecretKey, hash_key};
 
 /// Makes sure that there is an operator's key; gives the one that was made, which is kept nowhere in clear.
 pub async fn ensure_key(tenants: &dyn TenantStore, given: Option<&str>, clock: &dyn Clock) -> Result<Option<String>> {

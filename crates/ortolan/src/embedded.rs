@@ -5,21 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use ortolan_ml_service::MlService;
-use ortolan_reconciler::Reconciler;
+use ortolan_api::assemble::{Surroundings, operator, routes};
+use ortolan_assembly::program::Process;
+use ortolan_assembly::{ChangeRelay, Ports, Truth, host, settings, storage};
+use ortolan_blobs::Blobs;
+use ortolan_ml_service::{MlService, assemble::ml_service};
+use ortolan_reconciler::{Reconciler, assemble::reconciler};
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Database};
 use ortolan_service::serve::{Router, ServeLimits, serve};
-use ortolan_service::telemetry::MetricsHandle;
 use ortolan_store::{SqliteSettings, Stores};
+use ortolan_worker::assemble::{presence, worker};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-use super::observer::ChangeRelay;
-use super::parts::{Ports, Truth};
-use super::presence::Presence;
-use super::{operator, settings};
 
 /// An installation that runs in this process.
 pub struct Installation {
@@ -35,6 +34,7 @@ pub struct Installation {
 /// What the services share.
 struct Parts {
     ports: Ports,
+    blobs: Blobs,
     truth: Truth,
     _lock: std::fs::File,
 }
@@ -49,12 +49,8 @@ struct Services {
 }
 
 /// Starts everything; the API answers when this returns.
-pub async fn start(
-    config: &Config,
-    listener: TcpListener,
-    metrics: MetricsHandle,
-    shutdown: &Shutdown,
-) -> Result<Installation> {
+pub async fn start(process: &Process, listener: TcpListener) -> Result<Installation> {
+    let Process { config, shutdown, .. } = process;
     let parts = open(config).await?;
     let address = listener.local_addr()?;
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
@@ -63,11 +59,14 @@ pub async fn start(
             .await?;
     }
     let new_operator_key = operator::ensure_key(&*parts.truth.stores.tenants, given, &*parts.ports.clock).await?;
-    tokio::spawn(metrics.clone().keep_up(shutdown.token()));
+    let Parts { ports, blobs, truth, .. } = &parts;
+    let number = ports.numbers.hold(&host(), config.ml.worker_id).await;
     // By the time that it stops here, the worker has waited for everything that was worth waiting for.
-    let ml_service = parts.ports.ml_service(config, Duration::ZERO).await?;
-    let reconciler = parts.truth.reconciler(config, &parts.ports);
-    let routes = parts.truth.api(config, &parts.ports, Arc::new(ml_service.clone()), &reconciler, metrics, shutdown)?;
+    let ml_service = ml_service(config, ports, blobs, number, Duration::ZERO).await?;
+    let reconciler = reconciler(config, ports, blobs, truth);
+    let (inference, by_hand) = (Arc::new(ml_service.clone()), reconciler.clone());
+    let around = Surroundings { ports, blobs: blobs.clone(), truth, inference, reconciler: by_hand };
+    let routes = routes(process, around)?;
     let services = spawn(config, &parts, ml_service, reconciler, listener, routes, shutdown);
     Ok(Installation { address, new_operator_key, shutdown: shutdown.clone(), parts, services })
 }
@@ -103,7 +102,7 @@ async fn open(config: &Config) -> Result<Parts> {
     let folder = &config.data_dir;
     std::fs::create_dir_all(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))?;
     let lock = lock(folder)?;
-    let ports = Ports::in_process(config)?;
+    let (ports, blobs) = (Ports::in_process(config), storage::blobs(config)?);
     let Database::Sqlite(path) = config.database()? else {
         anyhow::bail!(
             "`up` runs the embedded profile, whose database is a SQLite file; for PostgreSQL start the services one by one"
@@ -116,7 +115,7 @@ async fn open(config: &Config) -> Result<Parts> {
     if taken_back > 0 {
         tracing::info!(tasks = taken_back, "tasks that were under way at the last stop are pending again");
     }
-    Ok(Parts { truth: Truth::new(config, &ports, stores, &relay), ports, _lock: lock })
+    Ok(Parts { truth: Truth::new(config, &ports, stores, &relay), ports, blobs, _lock: lock })
 }
 
 /// Two processes on one data folder would take each other's tasks back.
@@ -142,8 +141,8 @@ fn spawn(
     routes: Router,
     shutdown: &Shutdown,
 ) -> Services {
-    let worker = parts.truth.worker(config, &parts.ports, true);
-    let presence = Presence::of_worker(&parts.truth, &parts.ports, &worker);
+    let worker = worker(config, &parts.ports, &parts.truth, true);
+    let presence = presence(&worker, &parts.ports, &parts.truth);
     let limits = ServeLimits::from(&config.server);
     let (ml_stop, ml_queue, stop) = (CancellationToken::new(), parts.ports.queues.ml.clone(), shutdown.token());
     let (dispatcher, shutdown) = (parts.truth.dispatcher.clone(), shutdown.clone());

@@ -6,16 +6,7 @@ use ortolan_ml_client::{Inference, MlHealth, MlHealthStatus};
 use ortolan_queue::Queues;
 use ortolan_results::Cache;
 use ortolan_service::health::{Health, HealthRegistry, Importance};
-use ortolan_store::TaskStore;
 use serde_json::{Value, json};
-
-/// Asks the database; nothing works without it.
-pub fn database(registry: &HealthRegistry, tasks: Arc<dyn TaskStore>) {
-    registry.check("database", Importance::Essential, move || {
-        let tasks = Arc::clone(&tasks);
-        async move { tasks.ping().await.map_or(Health::Down("does not answer"), |()| Health::Up) }
-    });
-}
 
 /// Asks the broker. Without it the API takes tasks all the same, and they wait; an ML service has nothing to do.
 pub fn queues(registry: &HealthRegistry, queues: Queues, importance: Importance) {

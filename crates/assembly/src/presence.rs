@@ -5,13 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use ortolan_domain::{Clock, SystemClock};
-use ortolan_reconciler::Reconciler;
 use ortolan_service::config::{Config, Database};
-use ortolan_store::{PostgresSettings, ProcessRecord, ProcessStore, Stores, TaskChange, TaskObserver};
-use ortolan_worker::Worker;
+use ortolan_store::{PostgresSettings, ProcessRecord, ProcessStore, Stores};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::parts::{Ports, Truth, host};
+use crate::{Deaf, Ports, Truth, host};
 
 /// How often a process says that it lives.
 const PERIOD: Duration = Duration::from_secs(5);
@@ -19,6 +17,16 @@ const PERIOD: Duration = Duration::from_secs(5);
 const SILENT_AFTER: Duration = Duration::from_secs(20);
 /// Processes that are looked at to find one of this machine.
 const MOST_PROCESSES: u32 = 10_000;
+
+/// Who lives.
+pub struct Who<'a> {
+    /// The process, by a name that no other one has.
+    pub id: &'a str,
+    /// Its service.
+    pub service: &'a str,
+    /// The queues that it works off, with commas between them.
+    pub queues: String,
+}
 
 /// Says that a process lives, until it is told to stop.
 pub struct Presence {
@@ -28,22 +36,10 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Of a worker.
-    pub fn of_worker(truth: &Truth, ports: &Ports, worker: &Worker) -> Self {
-        let queues: Vec<_> = worker.queues().iter().map(|queue| queue.as_str()).collect();
-        let record = record(worker.id(), "worker", queues.join(","), ports);
-        let worker = worker.clone();
-        Self::begin(truth, ports, record, move || worker.under_way() as u64)
-    }
-
-    /// Of a reconciler.
-    pub fn of_reconciler(truth: &Truth, ports: &Ports, reconciler: &Reconciler) -> Self {
-        Self::begin(truth, ports, record(reconciler.id(), "reconciler", String::new(), ports), || 0)
-    }
-
-    fn begin(truth: &Truth, ports: &Ports, record: ProcessRecord, running: impl Fn() -> u64 + Send + 'static) -> Self {
-        let (processes, clock, id) = (truth.stores.processes.clone(), ports.clock.clone(), record.id.clone());
-        let saying = tokio::spawn(say(processes.clone(), clock, record, running));
+    /// Says from now on that a process lives, and how many runs it has under way.
+    pub fn begin(truth: &Truth, ports: &Ports, who: Who<'_>, running: impl Fn() -> u64 + Send + 'static) -> Self {
+        let (processes, clock, id) = (truth.stores.processes.clone(), ports.clock.clone(), who.id.to_owned());
+        let saying = tokio::spawn(say(processes.clone(), clock, record(who, ports), running));
         Self { processes, id, _saying: AbortOnDropHandle::new(saying) }
     }
 
@@ -55,13 +51,13 @@ impl Presence {
     }
 }
 
-fn record(id: &str, service: &str, queues: String, ports: &Ports) -> ProcessRecord {
+fn record(who: Who<'_>, ports: &Ports) -> ProcessRecord {
     let now = ports.clock.now();
     ProcessRecord {
-        id: id.to_owned(),
-        service: service.to_owned(),
+        id: who.id.to_owned(),
+        service: who.service.to_owned(),
         host: host(),
-        queues,
+        queues: who.queues,
         running: 0,
         started_at: now,
         seen_at: now,
@@ -83,13 +79,6 @@ async fn say(
             tracing::debug!(error = &error as &dyn std::error::Error, "this process could not say that it lives");
         }
     }
-}
-
-/// Hears nothing: whoever looks does not change anything.
-struct Deaf;
-
-impl TaskObserver for Deaf {
-    fn changed(&self, _: &[TaskChange]) {}
 }
 
 /// Succeeds when a process of this service and this machine was heard of lately; what a container's health check asks.

@@ -1,0 +1,79 @@
+//! What services talk to each other through, in either profile.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use ortolan_domain::{Clock, SystemClock};
+use ortolan_queue::Queues;
+use ortolan_results::{Cache, Numbers, Redis, RedisSettings, ResultStore, Signals};
+use ortolan_service::config::{Config, MaskedUrl};
+
+/// Everything but the truth and the objects: what every service has.
+pub struct Ports {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The queues.
+    pub queues: Queues,
+    /// Signals between services.
+    pub signals: Signals,
+    /// Results of inference.
+    pub results: ResultStore,
+    /// Answers that are kept for a while, and counts.
+    pub cache: Cache,
+    /// Which number each ML service has.
+    pub numbers: Numbers,
+}
+
+impl Ports {
+    /// Ports that end with this process.
+    pub fn in_process(config: &Config) -> Self {
+        let clock = SystemClock::shared();
+        Self {
+            queues: Queues::in_memory(),
+            signals: Signals::in_process(),
+            results: ResultStore::in_process(clock.clone()).keeping(config.results.ttl, config.results.done_ttl),
+            cache: Cache::in_process(clock.clone()),
+            numbers: Numbers::in_process(),
+            clock,
+        }
+    }
+
+    /// Ports that all processes on the configured Redis share.
+    pub async fn shared(config: &Config) -> Result<Self> {
+        let url = config.redis_url()?.context("this service needs profile = \"production\" (ORTOLAN_PROFILE) and redis.url (REDIS_URL); `ortolan up` needs neither")?;
+        Self::on_redis(config, url).await
+    }
+
+    async fn on_redis(config: &Config, url: &MaskedUrl) -> Result<Self> {
+        let clock = SystemClock::shared();
+        let queues = Queues::redis(url.expose()).await?;
+        let redis = Redis::connect(redis_settings(config, url)).await?;
+        let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+        let results = results.keeping(config.results.ttl, config.results.done_ttl);
+        let cache = match config.redis.enabled {
+            true => Cache::redis(&redis, clock.clone()),
+            false => Cache::in_process(clock.clone()),
+        };
+        Ok(Self { clock, queues, signals, results, cache, numbers: Numbers::redis(&redis) })
+    }
+
+    /// A name that no other incarnation of any process has.
+    pub fn process_id(&self) -> String {
+        format!("{}-{}-{}", host(), std::process::id(), self.clock.now().as_micros())
+    }
+}
+
+/// How Redis is used for results, signals and caches.
+fn redis_settings(config: &Config, url: &MaskedUrl) -> RedisSettings {
+    RedisSettings {
+        answer_limit: config.redis.timeout,
+        connections: config.redis.max_connections as usize,
+        cache_prefix: config.cache.key_prefix.clone(),
+        ..RedisSettings::at(url.expose())
+    }
+}
+
+/// The name of this machine or container.
+pub fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}

@@ -1,0 +1,71 @@
+//! The database, and dispatch out of it.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use ortolan_dispatch::Dispatcher;
+use ortolan_service::Shutdown;
+use ortolan_service::config::{Config, Database};
+use ortolan_store::{PostgresSettings, Stores};
+
+use crate::{ChangeRelay, Ports, settings};
+
+/// The longest pause between two tries to reach something at the start.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The database, and dispatch out of it.
+pub struct Truth {
+    /// The ports of the database.
+    pub stores: Stores,
+    /// Moves pending tasks into the queues.
+    pub dispatcher: Arc<Dispatcher>,
+}
+
+impl Truth {
+    /// A database whose changes `relay` hears of.
+    pub fn new(config: &Config, ports: &Ports, stores: Stores, relay: &ChangeRelay) -> Self {
+        let limits = settings::dispatch(config);
+        let dispatcher = Dispatcher::new(stores.tasks.clone(), ports.queues.clone(), ports.clock.clone(), limits);
+        let dispatcher = Arc::new(dispatcher);
+        relay.bind(&dispatcher);
+        Self { stores, dispatcher }
+    }
+
+    /// The PostgreSQL server that all services share, its schema up to date; waits for it until the process is told to stop.
+    pub async fn open(config: &Config, ports: &Ports, max_connections: u32, shutdown: &Shutdown) -> Result<Self> {
+        let Database::Postgres(url) = config.database()? else {
+            bail!("this service needs database.url (DATABASE_URL) of a PostgreSQL server; `ortolan up` runs on SQLite")
+        };
+        let relay = ChangeRelay::new(ports.signals.clone());
+        let connect = || async {
+            let settings = PostgresSettings { max_connections, ..PostgresSettings::at(url.expose()) };
+            let stores = Stores::postgres(settings, relay.clone()).await?;
+            stores.migrate().await?;
+            Ok(stores)
+        };
+        let stores = patiently("the database", shutdown, connect).await?;
+        Ok(Self::new(config, ports, stores, &relay))
+    }
+}
+
+/// Tries until it works or the process is told to stop: services may start in any order.
+async fn patiently<T, F: Future<Output = Result<T>>>(
+    what: &str,
+    shutdown: &Shutdown,
+    attempt: impl Fn() -> F,
+) -> Result<T> {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let error = match attempt().await {
+            Ok(there) => return Ok(there),
+            Err(error) => error,
+        };
+        tracing::warn!(error = format!("{error:#}"), ?pause, "waiting for {what}");
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = shutdown.draining() => return Err(error),
+        }
+    }
+}

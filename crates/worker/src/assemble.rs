@@ -1,0 +1,67 @@
+//! A worker as a process: put together out of the configuration.
+
+use anyhow::Result;
+use ortolan_assembly::presence::{Presence, Who};
+use ortolan_assembly::program::Process;
+use ortolan_assembly::{Ports, Truth};
+use ortolan_service::config::Config;
+
+use crate::{Backoff, Worker, WorkerParts, WorkerSettings};
+
+/// What the register of processes calls it.
+pub const SERVICE: &str = "worker";
+
+/// Works off queues until the process is told to stop.
+pub async fn serve(process: &Process) -> Result<()> {
+    let Process { config, shutdown, .. } = process;
+    let ports = Ports::shared(config).await?;
+    let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
+    let worker = worker(config, &ports, &truth, false);
+    let presence = presence(&worker, &ports, &truth);
+    let outcome = worker.run(shutdown.token()).await;
+    presence.end().await;
+    truth.stores.close().await;
+    Ok(outcome?)
+}
+
+/// A worker; the `only_one` takes from every queue in mode `auto`.
+pub fn worker(config: &Config, ports: &Ports, truth: &Truth, only_one: bool) -> Worker {
+    Worker::new(WorkerParts {
+        id: ports.process_id(),
+        tasks: truth.stores.tasks.clone(),
+        quarantine: truth.stores.quarantine.clone(),
+        queues: ports.queues.clone(),
+        results: ports.results.clone(),
+        signals: ports.signals.clone(),
+        clock: ports.clock.clone(),
+        settings: settings(config, has_gpu(), only_one),
+    })
+}
+
+/// Says in the register of processes that the worker lives.
+pub fn presence(worker: &Worker, ports: &Ports, truth: &Truth) -> Presence {
+    let queues: Vec<_> = worker.queues().iter().map(|queue| queue.as_str()).collect();
+    let who = Who { id: worker.id(), service: SERVICE, queues: queues.join(",") };
+    let counted = worker.clone();
+    Presence::begin(truth, ports, who, move || counted.under_way() as u64)
+}
+
+fn settings(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings {
+    let worker = &config.worker;
+    WorkerSettings {
+        queues: worker.gpu_mode.queues(has_gpu, only_one).to_vec(),
+        concurrency: worker.concurrency,
+        lease: worker.lease,
+        job_timeout: worker.job_timeout,
+        soft_limit: worker.soft_limit,
+        hard_limit: worker.hard_limit,
+        max_tries: i32::try_from(worker.max_tries).unwrap_or(i32::MAX),
+        backoff: Backoff { base: worker.retry_base, cap: worker.retry_cap },
+        drain: config.server.drain_timeout,
+    }
+}
+
+/// Whether this machine has an accelerator, as its device nodes tell.
+fn has_gpu() -> bool {
+    std::path::Path::new("/dev/nvidia0").exists()
+}
