@@ -207,6 +207,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
         signals,
         number: Number::fixed(0),
         clock,
+        gpus: None,
         settings: MlServiceSettings {
             batching: ortolan_ml_service::BatchPolicy::OFF,
             concurrency: 2,
@@ -219,6 +220,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
             models_folder: None,
             isolation: "shared".to_owned(),
             runtime_version: String::new(),
+            gpu_memory_limit_bytes: 0,
         },
     };
     Ok(MlService::new(parts)?)

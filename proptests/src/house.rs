@@ -9,7 +9,7 @@ use ortolan_domain::invariant::{ArtifactFacts, Moment, check_history, check_task
 use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Clock, Priority, RunId, SystemClock, Task, TaskId, TaskType, TenantId, TenantSlug};
+use ortolan_domain::{Clock, Origin, Priority, RunId, SystemClock, Task, TaskId, TaskType, TenantId, TenantSlug};
 use ortolan_store::{
     Claim, DispatchLimits, Fence, PostgresSettings, SqliteSettings, Stores, Submission, TaskChange, TaskObserver,
     Tenant,
@@ -125,6 +125,7 @@ impl House {
             input: None,
             created_at: self.clock.now(),
             expires_at: None,
+            origin: Origin::default(),
         })
     }
 

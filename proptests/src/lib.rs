@@ -32,6 +32,7 @@ pub fn result_of(task: &Task, items: Vec<MlItem>) -> MlResult {
         producer_version: "1".to_owned(),
         model_profile: "balanced".to_owned(),
         model_sha256: Some("m".repeat(64)),
+        request_id: None,
     };
     let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
     MlResult { attempt, provenance, timings: Timings::default(), outcome: MlOutcome::Items(items) }

@@ -122,6 +122,7 @@ fn result(attempt: i64, outcome: MlOutcome) -> MlResult {
         producer_version: "1".to_owned(),
         model_profile: "fast".to_owned(),
         model_sha256: None,
+        request_id: None,
     };
     MlResult {
         attempt: Attempt { task_id: TaskId::generate(), attempt },

@@ -29,6 +29,8 @@ pub struct ApiSettings {
     pub max_uploads: usize,
     /// Requests under way at once, of all tenants.
     pub max_requests: usize,
+    /// Requests of one tenant under way at once.
+    pub max_requests_per_tenant: usize,
     /// Clients that wait for a task or follow its events at once.
     pub max_watchers: usize,
     /// How long a client may wait for a task in one request.
@@ -84,6 +86,7 @@ impl Default for ApiSettings {
             upload_idle_timeout: Duration::from_secs(30),
             max_uploads: 64,
             max_requests: 4096,
+            max_requests_per_tenant: 1024,
             max_watchers: 2048,
             max_wait: Duration::from_secs(30),
             process_wait: Duration::from_secs(60),

@@ -14,14 +14,18 @@ mod ports;
 #[cfg(feature = "truth")]
 pub mod presence;
 pub mod program;
+#[cfg(feature = "truth")]
+pub mod published;
 pub mod settings;
 #[cfg(feature = "storage")]
 pub mod storage;
+mod traces;
 #[cfg(feature = "truth")]
 mod truth;
 
 #[cfg(feature = "truth")]
 pub use observer::{ChangeRelay, Deaf};
 pub use ports::{Ports, host};
+pub use traces::Traces;
 #[cfg(feature = "truth")]
 pub use truth::Truth;

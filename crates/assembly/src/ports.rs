@@ -20,6 +20,8 @@ pub struct Ports {
     pub results: ResultStore,
     /// Answers that are kept for a while, and counts.
     pub cache: Cache,
+    /// What processes leave for each other to read.
+    pub board: Cache,
     /// Which number each ML service has.
     pub numbers: Numbers,
 }
@@ -28,11 +30,13 @@ impl Ports {
     /// Ports that end with this process.
     pub fn in_process(config: &Config) -> Self {
         let clock = SystemClock::shared();
+        let cache = Cache::in_process(clock.clone());
         Self {
             queues: Queues::in_memory(),
             signals: Signals::in_process(),
             results: ResultStore::in_process(clock.clone()).keeping(config.results.ttl, config.results.done_ttl),
-            cache: Cache::in_process(clock.clone()),
+            board: cache.clone(),
+            cache,
             numbers: Numbers::in_process(),
             clock,
         }
@@ -50,11 +54,12 @@ impl Ports {
         let redis = Redis::connect(redis_settings(config, url)).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
         let results = results.keeping(config.results.ttl, config.results.done_ttl);
+        let board = Cache::redis(&redis, clock.clone());
         let cache = match config.redis.enabled {
-            true => Cache::redis(&redis, clock.clone()),
+            true => board.clone(),
             false => Cache::in_process(clock.clone()),
         };
-        Ok(Self { clock, queues, signals, results, cache, numbers: Numbers::redis(&redis) })
+        Ok(Self { clock, queues, signals, results, cache, board, numbers: Numbers::redis(&redis) })
     }
 
     /// A name that no other incarnation of any process has.

@@ -9,6 +9,7 @@ use ortolan_service::config::{Config, Database};
 use ortolan_store::{PostgresSettings, ProcessRecord, ProcessStore, Stores};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::published::Publisher;
 use crate::{Deaf, Ports, Truth, host};
 
 /// How often a process says that it lives.
@@ -31,20 +32,33 @@ pub struct Who<'a> {
 /// Says that a process lives, until it is told to stop.
 pub struct Presence {
     processes: Arc<dyn ProcessStore>,
+    publisher: Option<Publisher>,
     id: String,
-    _saying: AbortOnDropHandle<()>,
+    saying: AbortOnDropHandle<()>,
 }
 
 impl Presence {
-    /// Says from now on that a process lives, and how many runs it has under way.
-    pub fn begin(truth: &Truth, ports: &Ports, who: Who<'_>, running: impl Fn() -> u64 + Send + 'static) -> Self {
-        let (processes, clock, id) = (truth.stores.processes.clone(), ports.clock.clone(), who.id.to_owned());
-        let saying = tokio::spawn(say(processes.clone(), clock, record(who, ports), running));
-        Self { processes, id, _saying: AbortOnDropHandle::new(saying) }
+    /// Says from now on that a process lives, how many runs it has under way, and what it has measured, unless somebody
+    /// else shows that.
+    pub fn begin(
+        truth: &Truth,
+        ports: &Ports,
+        who: Who<'_>,
+        publisher: Option<Publisher>,
+        running: impl Fn() -> u64 + Send + 'static,
+    ) -> Self {
+        let (processes, id) = (truth.stores.processes.clone(), who.id.to_owned());
+        let voice = Voice { processes: processes.clone(), publisher: publisher.clone(), clock: ports.clock.clone() };
+        let saying = tokio::spawn(voice.say(record(who, ports), running));
+        Self { processes, publisher, id, saying: AbortOnDropHandle::new(saying) }
     }
 
-    /// Strikes the process off the register.
+    /// Strikes the process off the register, and takes its metrics away.
     pub async fn end(self) {
+        drop(self.saying);
+        if let Some(publisher) = &self.publisher {
+            publisher.withdraw(&self.id).await;
+        }
         if let Err(error) = self.processes.strike_process(&self.id).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "this process stays listed for a while");
         }
@@ -64,19 +78,26 @@ fn record(who: Who<'_>, ports: &Ports) -> ProcessRecord {
     }
 }
 
-async fn say(
+/// Where a process says that it lives, and what it says besides.
+struct Voice {
     processes: Arc<dyn ProcessStore>,
+    publisher: Option<Publisher>,
     clock: Arc<dyn Clock>,
-    mut record: ProcessRecord,
-    running: impl Fn() -> u64,
-) {
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        (record.running, record.seen_at) = (running(), clock.now());
-        if let Err(error) = processes.report_process(&record).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "this process could not say that it lives");
+}
+
+impl Voice {
+    async fn say(self, mut record: ProcessRecord, running: impl Fn() -> u64) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            (record.running, record.seen_at) = (running(), self.clock.now());
+            if let Err(error) = self.processes.report_process(&record).await {
+                tracing::debug!(error = &error as &dyn std::error::Error, "this process could not say that it lives");
+            }
+            if let Some(publisher) = &self.publisher {
+                publisher.publish(&record.id).await;
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ use ortolan_service::config::{Config, ConfigError, LoadOptions, Role};
 use ortolan_service::telemetry::MetricsHandle;
 use ortolan_service::{Shutdown, telemetry};
 
+use crate::Traces;
+
 /// What a service does until it ends.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
@@ -98,7 +100,7 @@ fn obey(program: &Program, arguments: &ArgMatches) -> Result<(), Fault> {
     let config = load(program.role, arguments).map_err(Fault::Configuration)?;
     match program.check {
         Some(check) if arguments.get_flag("check") => runtime.block_on(check(&config)).map_err(Fault::NotWell),
-        _ => runtime.block_on(run(program.service, config)).map_err(Fault::Internal),
+        _ => runtime.block_on(run(program.name, program.service, config)).map_err(Fault::Internal),
     }
 }
 
@@ -111,10 +113,13 @@ fn load(role: Role, arguments: &ArgMatches) -> Result<Config, ConfigError> {
     options.with_process(path("config")).and_then(Config::load)
 }
 
-/// Runs a service in this process until it is told to stop.
-pub async fn run(service: Service, config: Config) -> Result<()> {
+/// Runs a service in this process until it is told to stop; traces know it by its name.
+pub async fn run(name: &str, service: Service, config: Config) -> Result<()> {
     let process = Process::prepare(config)?;
-    service(&process).await
+    let traces = Traces::start(&process.config, name)?;
+    let outcome = service(&process).await;
+    traces.end().await;
+    outcome
 }
 
 impl Fault {

@@ -33,8 +33,14 @@ impl Truth {
         Self { stores, dispatcher }
     }
 
-    /// The PostgreSQL server that all services share, its schema up to date; waits for it until the process is told to stop.
-    pub async fn open(config: &Config, ports: &Ports, max_connections: u32, shutdown: &Shutdown) -> Result<Self> {
+    /// The PostgreSQL server that all services share, its schema up to date; waits for it, and gives `None` when the process
+    /// is told to stop before it is there.
+    pub async fn open(
+        config: &Config,
+        ports: &Ports,
+        max_connections: u32,
+        shutdown: &Shutdown,
+    ) -> Result<Option<Self>> {
         let Database::Postgres(url) = config.database()? else {
             bail!("this service needs database.url (DATABASE_URL) of a PostgreSQL server; `ortolan up` runs on SQLite")
         };
@@ -45,27 +51,27 @@ impl Truth {
             stores.migrate().await?;
             Ok(stores)
         };
-        let stores = patiently("the database", shutdown, connect).await?;
-        Ok(Self::new(config, ports, stores, &relay))
+        let stores = patiently("the database", shutdown, connect).await;
+        Ok(stores.map(|stores| Self::new(config, ports, stores, &relay)))
     }
 }
 
-/// Tries until it works or the process is told to stop: services may start in any order.
+/// Tries until it works; `None` when the process is told to stop before. Services may start in any order.
 async fn patiently<T, F: Future<Output = Result<T>>>(
     what: &str,
     shutdown: &Shutdown,
     attempt: impl Fn() -> F,
-) -> Result<T> {
+) -> Option<T> {
     let mut pause = Duration::from_millis(250);
+    let stop = shutdown.token();
     loop {
-        let error = match attempt().await {
-            Ok(there) => return Ok(there),
+        // A try may hang for as long as a connection takes to be refused.
+        let error = match stop.run_until_cancelled(attempt()).await? {
+            Ok(there) => return Some(there),
             Err(error) => error,
         };
         tracing::warn!(error = format!("{error:#}"), ?pause, "waiting for {what}");
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
-            () = shutdown.draining() => return Err(error),
-        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }

@@ -109,8 +109,8 @@ impl Dispatcher {
         }
     }
 
-    /// Pushes the deliveries of queued rows; when the broker fails, the rows go back to `pending`. A delivery that got
-    /// through all the same is stale then: the next dispatch gives its task another attempt.
+    /// Pushes the deliveries of queued rows; when the broker fails, the rows go back to `pending` and their attempts are not
+    /// counted. A delivery that got through all the same finds nothing to claim, or is the next dispatch's own.
     async fn deliver(&self, queue: QueueName, attempts: &[Attempt]) -> Result<(), DispatchError> {
         let jobs = attempts.iter().map(|attempt| (delivery_id(*attempt), *attempt)).collect();
         let Err(error) = self.queues.tasks(queue).push(jobs).await else {

@@ -81,7 +81,9 @@ pub fn check_step(before: &Task, after: &Task) -> Vec<Violation> {
     found.must(before.spec.input == after.spec.input, "changed its input");
     let (moved, tried) = (after.version - before.version, after.attempt - before.attempt);
     found.must(moved >= 0, "went back to an earlier version");
-    found.must((0..=moved.max(0)).contains(&tried), "counted attempts that were not dispatched");
+    // A dispatch that the queue did not take is not counted after all.
+    let uncounted = i64::from(before.status == TaskStatus::Queued);
+    found.must((-uncounted..=moved.max(0)).contains(&tried), "counted attempts that were not dispatched");
     let counts = |task: &Task| (task.status, task.attempt, task.failures, task.crashes, task.run_id);
     found.must(moved != 0 || counts(before) == counts(after), "changed without a new version");
     let was_completed = before.status == TaskStatus::Completed;
@@ -113,12 +115,15 @@ impl Moment {
     }
 
     /// True when this change can come right after `before`: a legal move, one version on, with one more attempt exactly
-    /// when it is a dispatch.
+    /// when it is a dispatch, and one less at most when its delivery was not sent.
     fn follows(&self, before: &Self) -> bool {
-        let dispatched = i64::from(self.status == TaskStatus::Queued);
-        is_legal(before.status, self.status)
-            && self.version == before.version + 1
-            && self.attempt == before.attempt + dispatched
+        let tried = self.attempt - before.attempt;
+        let is_counted = match (before.status, self.status) {
+            (_, TaskStatus::Queued) => tried == 1,
+            (TaskStatus::Queued, TaskStatus::Pending) => tried == 0 || tried == -1,
+            _ => tried == 0,
+        };
+        is_legal(before.status, self.status) && self.version == before.version + 1 && is_counted
     }
 }
 
@@ -181,6 +186,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
+    use crate::origin::Origin;
     use crate::route::QueueName;
     use crate::task::{NewTask, Priority, TaskType};
     use crate::{RunId, TenantId, TenantSlug, Timestamp};
@@ -199,6 +205,7 @@ mod tests {
             input: None,
             created_at: now,
             expires_at: None,
+            origin: Origin::default(),
         };
         Task::pending(spec)
     }
@@ -263,6 +270,10 @@ mod tests {
         assert_eq!(check_history(id, &life), []);
         assert_eq!(check_history(id, &life[1..]).len(), 1);
         assert_eq!(check_history(id, &[life[0], life[2]]).len(), 1);
+        let not_sent = [(Pending, 0, 1), (Queued, 1, 2), (Pending, 0, 3), (Queued, 1, 4), (Running, 1, 5)].map(moment);
+        assert_eq!(check_history(id, &not_sent), []);
+        let forgotten = [(Pending, 0, 1), (Queued, 1, 2), (Running, 1, 3), (Pending, 0, 4)].map(moment);
+        assert_eq!(check_history(id, &forgotten).len(), 1, "what ran counts");
         let doubled = [life[0], life[1], Moment { attempt: 2, ..life[2] }];
         assert_eq!(check_history(id, &doubled).len(), 1);
     }

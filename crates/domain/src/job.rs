@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::artifact::ArtifactType;
 use crate::error::ErrorCode;
 use crate::id::{RunId, TaskId, TenantId};
+use crate::origin::Origin;
 use crate::task::{TaskInput, TaskType};
 use crate::tenant::TenantSlug;
 use crate::time::Timestamp;
@@ -57,6 +58,9 @@ pub struct MlJob {
     pub config_hash: String,
     /// When the run must have ended.
     pub deadline_at: Timestamp,
+    /// Which request asked for it, in which trace.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// What produced a result and from what.
@@ -76,6 +80,9 @@ pub struct Provenance {
     pub model_profile: String,
     /// SHA-256 of the model file, when a model was run.
     pub model_sha256: Option<String>,
+    /// The request that asked for the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// How long the parts of an inference took, in milliseconds.

@@ -18,6 +18,7 @@ pub mod invariant;
 pub mod job;
 pub mod media;
 pub mod model;
+pub mod origin;
 pub mod pipeline;
 pub mod prediction;
 pub mod route;
@@ -29,6 +30,7 @@ pub mod time;
 
 pub use error::{ErrorCode, FieldError, Problem};
 pub use id::{ArtifactId, KeyId, MediaId, ModelId, PredictionId, RunId, TaskId, TenantId, VideoId};
+pub use origin::{Origin, TraceContext};
 pub use slot::Slot;
 pub use task::{Priority, Task, TaskStatus, TaskType};
 pub use tenant::{Scope, Scopes, TenantSlug};

@@ -34,6 +34,51 @@ impl MediaKind {
     }
 }
 
+/// A format that pictures are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PictureFormat {
+    /// Small, and not quite the same pixels.
+    #[default]
+    Jpeg,
+    /// Exactly the same pixels.
+    Png,
+}
+
+impl PictureFormat {
+    /// All formats.
+    pub const ALL: [Self; 2] = [Self::Jpeg, Self::Png];
+
+    /// The word used in JSON and in addresses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+        }
+    }
+
+    /// Its media type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+}
+
+/// How a picture is written as a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PictureWriting {
+    /// The format.
+    pub format: PictureFormat,
+    /// The longest edge that the file may have, in pixels; nothing is ever enlarged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_edge_px: Option<u32>,
+    /// JPEG quality, 1 to 100; means nothing for the others.
+    pub quality: u8,
+}
+
 /// What a decoder says about a media object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MediaFacts {

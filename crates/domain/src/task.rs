@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::id::{MediaId, RunId, TaskId, TenantId, VideoId};
+use crate::origin::Origin;
 use crate::route::QueueName;
 use crate::slot::Slot;
 use crate::tenant::TenantSlug;
@@ -85,6 +86,8 @@ pub enum Move {
     LoseLease,
     /// The delivery never arrived.
     Undelivered,
+    /// The queue did not take the delivery: `attempt` counts back by one, as nobody can have claimed it.
+    NotSent,
     /// The owner cancelled it.
     Cancel,
     /// It was not started before it expired.
@@ -94,7 +97,7 @@ pub enum Move {
 }
 
 /// Every legal move of a task, and nothing else is.
-pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 14] = {
+pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 15] = {
     use Move::*;
     use TaskStatus::*;
     [
@@ -105,6 +108,7 @@ pub const TRANSITIONS: [(TaskStatus, TaskStatus, Move); 14] = {
         (Running, Pending, RetryLater),
         (Running, Pending, LoseLease),
         (Queued, Pending, Undelivered),
+        (Queued, Pending, NotSent),
         (Pending, Cancelled, Cancel),
         (Queued, Cancelled, Cancel),
         (Running, Cancelled, Cancel),
@@ -260,6 +264,8 @@ pub struct NewTask {
     pub created_at: Timestamp,
     /// Until when it must have started.
     pub expires_at: Option<Timestamp>,
+    /// Which request asked for it, in which trace.
+    pub origin: Origin,
 }
 
 /// A task's error as its owner sees it.
@@ -278,7 +284,8 @@ pub struct Task {
     pub spec: NewTask,
     /// Where it stands.
     pub status: TaskStatus,
-    /// The fencing token: grows with every dispatch and is never reset.
+    /// The fencing token: grows with every dispatch and is never reset. Only a dispatch that the queue did not take is not
+    /// counted; nothing was ever written with its number.
     pub attempt: i64,
     /// Transient failures since it was submitted or retried by its owner.
     pub failures: i32,

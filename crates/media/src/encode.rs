@@ -1,8 +1,9 @@
-//! Writes pictures: as JPEG, and smaller than they were.
+//! Writes pictures: as JPEG or PNG, and smaller than they were.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use ::png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 use image::{ImageBuffer, Rgb, imageops};
 use mozjpeg::{ColorSpace, Compress};
 use ortolan_vision::RgbImage;
@@ -23,7 +24,10 @@ pub enum EncodeError {
     },
     /// The encoder failed.
     #[error("the picture could not be written as JPEG")]
-    Encoder(#[source] io::Error),
+    Jpeg(#[source] io::Error),
+    /// The encoder failed.
+    #[error("the picture could not be written as PNG")]
+    Png(#[source] EncodingError),
 }
 
 /// Writes a picture as a baseline JPEG; `quality` is from 1 to 100.
@@ -34,7 +38,7 @@ pub fn encode_jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, EncodeError
     }
     // The binding reports the C library's errors by unwinding out of it.
     let written = catch_unwind(AssertUnwindSafe(|| write_jpeg(image, quality)));
-    written.unwrap_or_else(|_| Err(io::ErrorKind::InvalidData.into())).map_err(EncodeError::Encoder)
+    written.unwrap_or_else(|_| Err(io::ErrorKind::InvalidData.into())).map_err(EncodeError::Jpeg)
 }
 
 fn write_jpeg(image: &RgbImage, quality: u8) -> io::Result<Vec<u8>> {
@@ -47,6 +51,20 @@ fn write_jpeg(image: &RgbImage, quality: u8) -> io::Result<Vec<u8>> {
     let mut encoder = encoder.start_compress(Vec::new())?;
     encoder.write_scanlines(image.pixels())?;
     encoder.finish()
+}
+
+/// Writes a picture as a PNG, quickly rather than as small as can be.
+pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>, EncodeError> {
+    let mut file = Vec::new();
+    let mut encoder = Encoder::new(&mut file, image.width(), image.height());
+    encoder.set_color(ColorType::Rgb);
+    encoder.set_depth(BitDepth::Eight);
+    encoder.set_compression(Compression::Fast);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(image.pixels())?;
+        writer.finish()
+    });
+    written.map(|()| file).map_err(EncodeError::Png)
 }
 
 /// The picture with a longest edge of `longest_edge_px`, each pixel the mean of those it stands for; `None` when the picture
@@ -78,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_picture_reads_almost_the_same() {
+    fn a_written_picture_reads_the_same_and_as_jpeg_almost() {
         let picture = ramp(67, 43);
         let jpeg = encode_jpeg(&picture, 90).unwrap();
         let read = decode_image(&jpeg, &DecodeLimits::default()).unwrap();
@@ -86,6 +104,8 @@ mod tests {
         let worst = picture.pixels().iter().zip(read.pixels()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(worst < 24, "off by {worst}");
         assert!(encode_jpeg(&picture, 10).unwrap().len() < jpeg.len());
+        let png = encode_png(&picture).unwrap();
+        assert_eq!(decode_image(&png, &DecodeLimits::default()).unwrap(), picture);
     }
 
     #[test]

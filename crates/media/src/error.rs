@@ -12,7 +12,7 @@ pub enum DecodeError {
     #[error("there are no bytes")]
     Empty,
     /// The bytes are no picture of a known format, or use a part of one that is not supported.
-    #[error("not a picture in a supported format (JPEG, PNG, GIF, WebP, TIFF, BMP): {reason}")]
+    #[error("not a picture in a supported format (JPEG, PNG, GIF, WebP, TIFF, BMP, AVIF): {reason}")]
     Unsupported {
         /// What was found instead.
         reason: &'static str,

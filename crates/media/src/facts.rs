@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::DecodeError;
+use crate::{DecodeError, avif};
 
 /// A picture format that can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum ImageFormat {
     Tiff,
     /// BMP.
     Bmp,
+    /// AVIF; of a sequence the still picture.
+    Avif,
 }
 
 /// What a picture's header says.
@@ -54,6 +56,7 @@ impl ImageFormat {
             Self::WebP => image::ImageFormat::WebP,
             Self::Tiff => image::ImageFormat::Tiff,
             Self::Bmp => image::ImageFormat::Bmp,
+            Self::Avif => image::ImageFormat::Avif,
         }
     }
 
@@ -67,8 +70,9 @@ impl ImageFormat {
             [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => Ok(Self::Tiff),
             [b'B', b'M', ..] => Ok(Self::Bmp),
             [] => Err(DecodeError::Empty),
+            [_, _, _, _, b'f', b't', b'y', b'p', ..] if avif::is_avif(bytes) => Ok(Self::Avif),
             [_, _, _, _, b'f', b't', b'y', b'p', ..] => {
-                Err(DecodeError::Unsupported { reason: "AVIF, HEIC and video are not read as pictures" })
+                Err(DecodeError::Unsupported { reason: "HEIC and video are not read as pictures" })
             }
             _ => Err(DecodeError::Unsupported { reason: "the first bytes are unknown" }),
         }
@@ -84,6 +88,7 @@ impl fmt::Display for ImageFormat {
             Self::WebP => "WebP",
             Self::Tiff => "TIFF",
             Self::Bmp => "BMP",
+            Self::Avif => "AVIF",
         })
     }
 }

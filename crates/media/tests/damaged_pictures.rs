@@ -13,6 +13,7 @@ const PICTURES: &[&str] = &[
     "shapes_v_palette.gif",
     "shapes_v.tif",
     "shapes_v.bmp",
+    "shapes_v.avif",
 ];
 
 fn read(name: &str) -> Vec<u8> {

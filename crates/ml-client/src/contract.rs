@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ortolan_domain::job::MlError;
-use ortolan_domain::media::MediaFacts;
+use ortolan_domain::media::{MediaFacts, PictureWriting};
 use ortolan_domain::model::{FileWords, ModelName, ModelRef};
+use ortolan_domain::task::TaskInput;
 use ortolan_domain::{Slot, TenantSlug, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::infer::{InferAnswer, InferRequest, ModelSignature, ModelStats};
 
@@ -18,6 +21,22 @@ pub struct ProbeMedia {
     pub tenant: TenantSlug,
     /// Where the bytes lie in the object store.
     pub object_path: String,
+}
+
+/// Most bytes that the findings of an [`AnnotatePicture`] may have as JSON.
+pub const MAX_FINDINGS_BYTES: usize = 32 << 20;
+
+/// A wish for a picture with what was found in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AnnotatePicture {
+    /// Whose runner draws.
+    pub tenant: TenantSlug,
+    /// The picture as it was when the task looked at it.
+    pub input: TaskInput,
+    /// A JSON list of artifacts' payloads, the surest first; those that have no place in a picture are left out.
+    pub findings: Box<RawValue>,
+    /// How the picture is written.
+    pub writing: PictureWriting,
 }
 
 /// A question whether a stored file may be served as a model.
@@ -218,6 +237,9 @@ pub struct MlHealth {
 pub trait Inference: Send + Sync {
     /// Says what a stored object is, decided by its content in the tenant's runner.
     async fn probe_media(&self, request: ProbeMedia) -> Result<MediaFacts, MlError>;
+
+    /// Draws what was found into a picture, in the tenant's runner, and gives the file.
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError>;
 
     /// Scans a stored file and tries it in a throw-away runner; an error with code `invalid_model` says why it cannot be served.
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError>;

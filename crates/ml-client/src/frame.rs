@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
+use ortolan_domain::TraceContext;
 use ortolan_domain::job::Timings;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor};
@@ -48,6 +49,8 @@ struct RequestHead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     batching: Option<Batching>,
     request_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<TraceContext>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,10 +79,10 @@ enum OutputPiece {
 
 /// The body that asks.
 pub fn pack_request(request: InferRequest) -> serde_json::Result<Pieces> {
-    let InferRequest { model, sha256, inputs, outputs, timeout, batching, request_id } = request;
+    let InferRequest { model, sha256, inputs, outputs, timeout, batching, request_id, trace } = request;
     let timeout_us = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
     let (inputs, data): (Vec<_>, Vec<_>) = inputs.into_iter().map(split).unzip();
-    let head = RequestHead { model, sha256, inputs, outputs, timeout_us, batching, request_id };
+    let head = RequestHead { model, sha256, inputs, outputs, timeout_us, batching, request_id, trace };
     pack(&head, data)
 }
 
@@ -96,6 +99,7 @@ pub fn unpack_request(body: &Bytes) -> Result<InferRequest, Unreadable> {
         timeout: Duration::from_micros(head.timeout_us),
         batching: head.batching,
         request_id: head.request_id,
+        trace: head.trace,
     })
 }
 
@@ -216,6 +220,7 @@ mod tests {
             timeout: Duration::from_millis(1500),
             batching: Some(Batching { max_rows: 8, max_wait_ms: 2 }),
             request_id: "r-1".to_owned(),
+            trace: TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         }
     }
 
@@ -234,6 +239,7 @@ mod tests {
         let came = unpack_request(&body).unwrap();
         assert_eq!((came.inputs.as_slice(), came.timeout), (sent.inputs.as_slice(), sent.timeout));
         assert_eq!((&came.model, &came.outputs, came.batching), (&sent.model, &sent.outputs, sent.batching));
+        assert_eq!((&came.request_id, came.trace), (&sent.request_id, sent.trace));
         assert!(body.as_ptr_range().contains(&came.inputs[3].data.as_ptr()), "cut out of the body");
     }
 

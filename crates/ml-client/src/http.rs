@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use http::Method;
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::model::ModelRef;
-use ortolan_domain::{ErrorCode, TenantSlug};
+use ortolan_domain::{ErrorCode, TenantSlug, TraceContext};
 use reqwest::{Body, Client, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport, ModelSignature,
-    ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
+    AnnotatePicture, CheckModel, InferAnswer, InferRequest, Inference, MlHealth, ModelCacheInfo, ModelReport,
+    ModelSignature, ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
 };
 
 /// What an inference may take beyond its own time, so that the ML service's word about its end arrives.
@@ -59,6 +60,11 @@ impl Inference for HttpInference {
         answer(self.request(Method::POST, paths::PROBE_MEDIA).json(&request)).await
     }
 
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        let answer = successful(self.request(Method::POST, paths::ANNOTATE_PICTURE).json(&request)).await?;
+        answer.bytes().await.map_err(unavailable)
+    }
+
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {
         answer(self.request(Method::POST, paths::CHECK_MODEL).json(&request)).await
     }
@@ -69,8 +75,10 @@ impl Inference for HttpInference {
 
     async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
         let timeout = request.timeout.saturating_add(ON_THE_WAY);
+        let trace = request.trace;
         let body = frame::pack_request(request).map_err(unreadable)?;
         let asked = self.request(Method::POST, paths::INFER).timeout(timeout);
+        let asked = trace.into_iter().fold(asked, |asked, trace| asked.header(TraceContext::HEADER, trace.to_string()));
         let asked = asked.header(http::header::CONTENT_TYPE, frame::CONTENT_TYPE).body(Body::wrap(body));
         let body = successful(asked).await?.bytes().await.map_err(unavailable)?;
         frame::unpack_answer(&body).map_err(unreadable)

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use ortolan_domain::Timestamp;
 use ortolan_domain::job::Timings;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::tensor::{Output, Tensor};
+use ortolan_domain::{Timestamp, TraceContext};
 use serde::{Deserialize, Serialize};
 
 use crate::TensorSpec;
@@ -27,6 +27,8 @@ pub struct InferRequest {
     pub batching: Option<Batching>,
     /// The request, for whoever looks into the log.
     pub request_id: String,
+    /// The span of a trace that it belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// How requests for one model are put together into one run.

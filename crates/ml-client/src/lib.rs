@@ -14,8 +14,8 @@ mod infer;
 pub mod paths;
 
 pub use contract::{
-    CheckModel, DeviceHealth, Inference, LoadedModel, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport, OfModel,
-    ProbeMedia, RunnerInfo, TensorKind, TensorSpec, Unloaded,
+    AnnotatePicture, CheckModel, DeviceHealth, Inference, LoadedModel, MAX_FINDINGS_BYTES, MlHealth, MlHealthStatus,
+    ModelCacheInfo, ModelReport, OfModel, ProbeMedia, RunnerInfo, TensorKind, TensorSpec, Unloaded,
 };
 pub use http::HttpInference;
 pub use infer::{BatchClose, BatchReport, Batching, InferAnswer, InferRequest, ModelSignature, ModelStats, Spent};

@@ -2,6 +2,8 @@
 
 /// What is this stored object?
 pub const PROBE_MEDIA: &str = "/internal/v1/probe-media";
+/// This picture with what was found in it.
+pub const ANNOTATE_PICTURE: &str = "/internal/v1/annotate-picture";
 /// May this stored file be served as a model?
 pub const CHECK_MODEL: &str = "/internal/v1/check-model";
 /// A model's file changed.

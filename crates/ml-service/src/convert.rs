@@ -1,16 +1,16 @@
 //! Words of the runner in words of the product, and back.
 
 use ortolan_domain::artifact::ArtifactType;
-use ortolan_domain::config::{self, ClassRef, ImageConfig, SahiConfig};
+use ortolan_domain::config::{ImageConfig, SahiConfig};
 use ortolan_domain::job::{CrashSuspect, MlError, MlItem, MlJob, Timings};
 use ortolan_domain::{ErrorCode, Slot};
 use ortolan_ml_client::{TensorKind, TensorSpec};
 use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
-use ortolan_vision::{
-    ClassSelector, ImageSize, MaskSize, MatchMetric, Merge, TilingOptions, VisionOptions, VisionOutput,
-};
+use ortolan_vision::{MaskSize, TilingOptions, VisionOptions, VisionOutput};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::gate::Full;
 
 /// What a task asks, as the vision code takes it.
 pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
@@ -18,10 +18,10 @@ pub(crate) fn options(config: &ImageConfig) -> VisionOptions {
     VisionOptions {
         confidence_threshold: config.confidence_threshold.unwrap_or(defaults.confidence_threshold),
         iou_threshold: config.iou_threshold,
-        classes: config.classes.iter().flatten().map(class).collect(),
+        classes: config.classes.clone().unwrap_or_default(),
         max_detections: config.max_detections as usize,
         class_agnostic: config.class_agnostic,
-        image_size: config.image_size.map(|size| ImageSize::HeightWidth(size.height_width())),
+        image_size: config.image_size,
         top_k: Some(config.top_k as usize),
         mask_size: MaskSize::Original,
         rectangular: true,
@@ -34,26 +34,12 @@ pub(crate) fn tiling(config: &SahiConfig) -> TilingOptions {
         slice_height: config.slice_height,
         slice_width: config.slice_width,
         overlap_ratio: config.overlap_ratio,
-        postprocess: match config.postprocess {
-            config::Merge::GreedyNmm => Merge::GreedyNmm,
-            config::Merge::Nmm => Merge::Nmm,
-            config::Merge::Nms => Merge::Nms,
-        },
-        match_metric: match config.match_metric {
-            config::MatchMetric::Ios => MatchMetric::Ios,
-            config::MatchMetric::Iou => MatchMetric::Iou,
-        },
+        postprocess: config.postprocess,
+        match_metric: config.match_metric,
         match_threshold: config.match_threshold,
         class_agnostic: config.class_agnostic,
         full_image: config.full_image,
         max_detections: config.max_detections as usize,
-    }
-}
-
-pub(crate) fn class(class: &ClassRef) -> ClassSelector {
-    match class {
-        ClassRef::Id(id) => ClassSelector::Id(*id),
-        ClassRef::Name(name) => ClassSelector::Name(name.clone()),
     }
 }
 
@@ -93,6 +79,15 @@ pub(crate) fn timings(waited_ms: f64, took: ortolan_runner::Timings) -> Timings 
         inference_ms: ms(took.run_us),
         interpret_ms: ms(took.interpret_us),
     }
+}
+
+/// Why a call may not wait for the device, in the product's table of errors.
+pub(crate) fn full(full: &Full) -> MlError {
+    let code = match full {
+        Full::OfTenant => ErrorCode::QuotaExceeded,
+        Full::OfAll => ErrorCode::Overloaded,
+    };
+    MlError::new(code, full.to_string())
 }
 
 /// Why a call gave nothing, in the product's table of errors.

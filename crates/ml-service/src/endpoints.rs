@@ -6,10 +6,11 @@ use axum::extract::{Json, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use ortolan_blobs::ObjectPath;
+use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::{ConfidenceDefaults, TaskConfig};
-use ortolan_domain::job::{Attempt, MlError, MlJob, MlOutcome, MlResult};
+use ortolan_domain::job::{Attempt, MlError, MlItem, MlJob, MlOutcome, MlResult};
 use ortolan_domain::task::TaskInput;
-use ortolan_domain::{ErrorCode, MediaId, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
+use ortolan_domain::{ErrorCode, MediaId, Origin, RunId, TaskId, TaskType, TenantId, TenantSlug, hash};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ struct Look {
     input_hash: Option<String>,
     /// The configuration that a task of this type would have.
     config: Option<Box<RawValue>>,
+    /// The request that asks, for logs and provenance.
+    request_id: Option<String>,
 }
 
 /// Where each answers, what task it stands for, if there is a model for it, and what its items are called.
@@ -67,12 +70,26 @@ async fn answer(
     looked.map_or_else(failed, |answer| Json(answer).into_response())
 }
 
+/// An item as these endpoints show it: classes of a picture are those of a place, in the first frame.
+fn shown(item: MlItem, top_k: u32) -> Value {
+    let MlItem { artifact_type, mut payload, .. } = item;
+    if let (ArtifactType::Classification, Value::Object(fields)) = (artifact_type, &mut payload) {
+        fields.insert("frame_number".to_owned(), json!(0));
+        fields.insert("top_k".to_owned(), json!(top_k));
+    }
+    payload
+}
+
 impl MlService {
     async fn look(&self, look: Look, kind: TaskType, word: &'static str) -> Result<Value, MlError> {
         let given = look.config.unwrap_or_else(|| RawValue::NULL.to_owned());
         let given = if given.get() == "null" { RawValue::from_string("{}".to_owned()).unwrap_or(given) } else { given };
         let checked = TaskConfig::check(kind, &given, ConfidenceDefaults::default())
             .map_err(|error| MlError::new(ErrorCode::Invalid, error.to_string()))?;
+        let top_k = match &checked.config {
+            TaskConfig::Image(config) => config.top_k,
+            _ => 0,
+        };
         let job = MlJob {
             attempt: Attempt { task_id: TaskId::generate(), attempt: 1 },
             run_id: RunId::generate(),
@@ -83,13 +100,14 @@ impl MlService {
             config: checked.json,
             config_hash: checked.hash.to_string(),
             deadline_at: self.0.clock.now().plus(self.0.settings.question_timeout),
+            origin: Origin { request_id: look.request_id, trace: None },
         };
         // Dropping this future, as happens when the client goes away, cancels the run.
         let cancel = CancellationToken::new();
         let _guard = cancel.clone().drop_guard();
         let MlResult { provenance, timings, outcome, .. } = self.result(&job, &cancel).await;
         let items = match outcome {
-            MlOutcome::Items(items) => items.into_iter().map(|item| item.payload).collect::<Vec<_>>(),
+            MlOutcome::Items(items) => items.into_iter().map(|item| shown(item, top_k)).collect::<Vec<_>>(),
             MlOutcome::Error(error) => return Err(error),
         };
         let mut answer = json!(provenance);

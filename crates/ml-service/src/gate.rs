@@ -1,4 +1,8 @@
 //! The device's permits, handed out fairly: tenants take turns, whatever the length of their queues.
+//!
+//! Two kinds wait. Jobs came out of a queue that lets only so many of them in, and are never refused. Calls have a client
+//! that waits for the answer; of them only so many may wait, of one tenant at most half of those, and when all places are
+//! taken, whoever has most gives one up to whoever has fewer. So no burst keeps another tenant out.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +16,8 @@ pub struct FairGate(Arc<Gate>);
 
 struct Gate {
     permits: usize,
-    most_waiting: usize,
+    /// Calls that may wait, of all tenants.
+    most_calls: usize,
     state: Mutex<State>,
 }
 
@@ -20,9 +25,16 @@ struct Gate {
 struct State {
     running: usize,
     waiting: usize,
+    /// How many of those that wait are calls.
+    calls: usize,
     /// Tenants that wait, in the order of their turns; each stands here once.
     turns: VecDeque<TenantSlug>,
-    queues: HashMap<TenantSlug, VecDeque<oneshot::Sender<Permit>>>,
+    queues: HashMap<TenantSlug, VecDeque<Waiter>>,
+}
+
+struct Waiter {
+    turn: oneshot::Sender<Permit>,
+    is_call: bool,
 }
 
 /// How busy a gate is.
@@ -32,39 +44,55 @@ pub struct GateFacts {
     pub permits: usize,
     /// Permits taken.
     pub running: usize,
-    /// Calls that wait for one.
+    /// Jobs and calls that wait for one.
     pub waiting: usize,
 }
 
-/// Too many calls wait already.
+/// Why a call may not wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many calls wait for the device")]
-pub struct Full;
+pub enum Full {
+    /// Its tenant has as many waiting as it may have.
+    #[error("too many of this tenant's calls wait for the device")]
+    OfTenant,
+    /// All places are taken.
+    #[error("too many calls wait for the device")]
+    OfAll,
+}
 
 /// The right to use the device; dropping it gives it to the next waiter.
 pub struct Permit(Option<Arc<Gate>>);
 
 impl FairGate {
     /// A gate with so many permits that lets at most so many calls wait.
-    pub fn new(permits: usize, most_waiting: usize) -> Self {
-        Self(Arc::new(Gate { permits: permits.max(1), most_waiting, state: Mutex::default() }))
+    pub fn new(permits: usize, most_calls: usize) -> Self {
+        Self(Arc::new(Gate { permits: permits.max(1), most_calls: most_calls.max(1), state: Mutex::default() }))
     }
 
-    /// Waits for the tenant's turn and a permit. Dropping the future gives up the place in the queue.
+    /// Waits for the tenant's turn and a permit, as a job, of which somebody else lets only so many in. Dropping the
+    /// future gives up the place in the queue.
     pub async fn acquire(&self, tenant: &TenantSlug) -> Result<Permit, Full> {
+        self.wait(tenant, false).await
+    }
+
+    /// The same as a call, which is refused when too many wait.
+    pub async fn acquire_call(&self, tenant: &TenantSlug) -> Result<Permit, Full> {
+        self.wait(tenant, true).await
+    }
+
+    async fn wait(&self, tenant: &TenantSlug, is_call: bool) -> Result<Permit, Full> {
         let turn = {
             let mut state = self.0.state();
             if state.running < self.0.permits {
                 state.running += 1;
                 return Ok(Permit(Some(Arc::clone(&self.0))));
             }
-            if state.waiting >= self.0.most_waiting {
-                return Err(Full);
+            if is_call {
+                state.make_room(tenant, self.0.most_calls)?;
             }
-            state.enqueue(tenant)
+            state.enqueue(tenant, is_call)
         };
-        let _guard = Waiting(&self.0);
-        turn.await.map_err(|_| Full)
+        let _guard = Waiting { gate: &self.0, is_call };
+        turn.await.map_err(|_| Full::OfAll)
     }
 
     /// How busy the gate is now.
@@ -84,7 +112,7 @@ impl Gate {
     fn release(self: &Arc<Self>) {
         let mut state = self.state();
         while let Some(waiter) = state.next() {
-            match waiter.send(Permit(Some(Arc::clone(self)))) {
+            match waiter.turn.send(Permit(Some(Arc::clone(self)))) {
                 Ok(()) => return,
                 // The waiter has gone: take the permit back without releasing it again.
                 Err(mut permit) => drop(permit.0.take()),
@@ -95,37 +123,81 @@ impl Gate {
 }
 
 impl State {
-    fn enqueue(&mut self, tenant: &TenantSlug) -> oneshot::Receiver<Permit> {
-        let (sender, turn) = oneshot::channel();
-        let queue = self.queues.entry(tenant.clone()).or_default();
-        if queue.is_empty() {
+    /// Makes sure that one more call of the tenant may wait.
+    fn make_room(&mut self, tenant: &TenantSlug, most_calls: usize) -> Result<(), Full> {
+        let most_of_tenant = (most_calls / 2).max(1);
+        let own = self.calls_of(tenant);
+        if own >= most_of_tenant {
+            return Err(Full::OfTenant);
+        }
+        if self.calls < most_calls {
+            return Ok(());
+        }
+        let tenants: Vec<TenantSlug> = self.queues.keys().cloned().collect();
+        let longest =
+            tenants.into_iter().map(|tenant| (self.calls_of(&tenant), tenant)).max_by_key(|(calls, _)| *calls);
+        match longest {
+            Some((calls, greedy)) if calls > own + 1 => self.push_out(&greedy),
+            _ => return Err(Full::OfAll),
+        }
+        Ok(())
+    }
+
+    /// How many calls of a tenant wait; those that have gone away are forgotten first.
+    fn calls_of(&mut self, tenant: &TenantSlug) -> usize {
+        let Some(queue) = self.queues.get_mut(tenant) else { return 0 };
+        queue.retain(|waiter| !waiter.turn.is_closed());
+        queue.iter().filter(|waiter| waiter.is_call).count()
+    }
+
+    /// Refuses the call of a tenant that came last; it hears of it as its turn is dropped.
+    fn push_out(&mut self, tenant: &TenantSlug) {
+        let Some(queue) = self.queues.get_mut(tenant) else { return };
+        if let Some(last) = queue.iter().rposition(|waiter| waiter.is_call) {
+            drop(queue.remove(last));
+        }
+    }
+
+    fn enqueue(&mut self, tenant: &TenantSlug, is_call: bool) -> oneshot::Receiver<Permit> {
+        let (turn, told) = oneshot::channel();
+        if !self.queues.contains_key(tenant) {
             self.turns.push_back(tenant.clone());
         }
-        queue.push_back(sender);
+        self.queues.entry(tenant.clone()).or_default().push_back(Waiter { turn, is_call });
         self.waiting += 1;
-        turn
+        self.calls += usize::from(is_call);
+        told
     }
 
     /// The first waiter of the tenant whose turn it is; the tenant goes to the end of the round.
-    fn next(&mut self) -> Option<oneshot::Sender<Permit>> {
-        let tenant = self.turns.pop_front()?;
-        let queue = self.queues.get_mut(&tenant)?;
-        let waiter = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(&tenant);
-        } else {
-            self.turns.push_back(tenant);
+    fn next(&mut self) -> Option<Waiter> {
+        loop {
+            let tenant = self.turns.pop_front()?;
+            let queue = self.queues.get_mut(&tenant)?;
+            let waiter = queue.pop_front();
+            if queue.is_empty() {
+                self.queues.remove(&tenant);
+            } else {
+                self.turns.push_back(tenant);
+            }
+            if waiter.is_some() {
+                return waiter;
+            }
         }
-        waiter
     }
 }
 
 /// Counts a waiter out, also when its future is dropped.
-struct Waiting<'a>(&'a Gate);
+struct Waiting<'a> {
+    gate: &'a Gate,
+    is_call: bool,
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.state().waiting -= 1;
+        let mut state = self.gate.state();
+        state.waiting -= 1;
+        state.calls -= usize::from(self.is_call);
     }
 }
 
@@ -206,13 +278,57 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn past_the_limit_the_answer_is_full_at_once() {
-        let gate = FairGate::new(1, 1);
-        let _held = gate.acquire(&tenant("a")).await.unwrap();
-        let name = tenant("a");
-        let mut first = Box::pin(gate.acquire(&name));
-        assert!(futures_poll_once(&mut first).await.is_none());
-        assert_eq!(gate.acquire(&tenant("b")).await.err(), Some(Full));
+    async fn a_tenant_may_have_half_of_the_places_and_jobs_are_never_refused() {
+        let gate = FairGate::new(1, 4);
+        let (a, b) = (tenant("a"), tenant("b"));
+        let _held = gate.acquire(&a).await.unwrap();
+        let mut calls: Vec<_> = (0..2).map(|_| Box::pin(gate.acquire_call(&a))).collect();
+        for call in &mut calls {
+            assert!(futures_poll_once(call).await.is_none());
+        }
+        assert_eq!(gate.acquire_call(&a).await.err(), Some(Full::OfTenant));
+        let mut other = Box::pin(gate.acquire_call(&b));
+        assert!(futures_poll_once(&mut other).await.is_none(), "another tenant waits");
+        let mut jobs: Vec<_> = (0..20).map(|_| Box::pin(gate.acquire(&a))).collect();
+        for job in &mut jobs {
+            assert!(futures_poll_once(job).await.is_none());
+        }
+        drop(calls.pop());
+        let mut again = Box::pin(gate.acquire_call(&a));
+        assert!(futures_poll_once(&mut again).await.is_none(), "who goes away makes room");
+    }
+
+    #[tokio::test]
+    async fn when_all_places_are_taken_who_has_most_gives_one_up() {
+        let gate = FairGate::new(1, 4);
+        let names = ["a", "b", "c", "d"].map(tenant);
+        let _held = gate.acquire(&names[0]).await.unwrap();
+        let mut first: Vec<_> = [0, 0, 1, 1].into_iter().map(|who| Box::pin(gate.acquire_call(&names[who]))).collect();
+        for call in &mut first {
+            assert!(futures_poll_once(call).await.is_none());
+        }
+        let mut third = Box::pin(gate.acquire_call(&names[2]));
+        assert!(futures_poll_once(&mut third).await.is_none());
+        let mut pushed_out = Vec::new();
+        for call in &mut first {
+            pushed_out.push(matches!(futures_poll_once(call).await, Some(Err(Full::OfAll))));
+        }
+        assert_eq!(pushed_out.iter().filter(|is_out| **is_out).count(), 1, "{pushed_out:?}");
+        assert!(pushed_out[1] || pushed_out[3], "the one that came last");
+        drop(first);
+        assert_eq!(gate.facts().waiting, 1);
+    }
+
+    #[tokio::test]
+    async fn a_place_is_not_taken_from_whoever_has_as_few() {
+        let gate = FairGate::new(1, 2);
+        let names = ["a", "b", "c"].map(tenant);
+        let _held = gate.acquire(&names[0]).await.unwrap();
+        let mut calls: Vec<_> = names[..2].iter().map(|name| Box::pin(gate.acquire_call(name))).collect();
+        for call in &mut calls {
+            assert!(futures_poll_once(call).await.is_none());
+        }
+        assert_eq!(gate.acquire_call(&names[2]).await.err(), Some(Full::OfAll));
     }
 
     async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {

@@ -11,19 +11,23 @@ use axum::{Json, Router};
 use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
-use ortolan_ml_client::{CheckModel, Inference, OfModel, ProbeMedia, Unloaded, frame, paths};
+use ortolan_ml_client::{
+    AnnotatePicture, CheckModel, Inference, MAX_FINDINGS_BYTES, OfModel, ProbeMedia, Unloaded, frame, paths,
+};
 use serde::{Deserialize, Serialize};
 
 type Service = State<Arc<dyn Inference>>;
 
-/// Room for what is said of tensors, beside the tensors.
+/// Room for what is said of tensors or findings, beside them.
 const HEAD_BYTES: usize = 1 << 20;
 
 /// The routes of the internal HTTP; the tensors of one request may have so many bytes together.
 pub fn router(service: Arc<dyn Inference>, most_tensor_bytes: usize) -> Router {
     let infer = post(infer).layer(DefaultBodyLimit::max(most_tensor_bytes.saturating_add(HEAD_BYTES)));
+    let annotate = post(annotate_picture).layer(DefaultBodyLimit::max(MAX_FINDINGS_BYTES + HEAD_BYTES));
     Router::new()
         .route(paths::INFER, infer)
+        .route(paths::ANNOTATE_PICTURE, annotate)
         .route(paths::DESCRIBE_MODEL, post(describe_model))
         .route(paths::LOAD_MODEL, post(load_model))
         .route(paths::UNLOAD_MODEL, post(unload_model))
@@ -48,6 +52,14 @@ struct Removed {
 
 async fn probe_media(State(service): Service, Json(request): Json<ProbeMedia>) -> Response {
     answer(service.probe_media(request).await)
+}
+
+async fn annotate_picture(State(service): Service, Json(request): Json<AnnotatePicture>) -> Response {
+    let content_type = request.writing.format.content_type();
+    match service.annotate_picture(request).await {
+        Ok(file) => ([(header::CONTENT_TYPE, content_type)], file).into_response(),
+        Err(error) => failed(error),
+    }
 }
 
 async fn check_model(State(service): Service, Json(request): Json<CheckModel>) -> Response {

@@ -9,7 +9,8 @@ use ortolan_domain::tensor::row_count;
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{BatchClose, Batching, InferAnswer, InferRequest, ModelSignature};
 use ortolan_runner::{CallContext, CheckedInputs, Loaded, ModelKey, ModelSource};
-use ortolan_service::telemetry::inference;
+use ortolan_service::telemetry::trace::{Span, SpanKind};
+use ortolan_service::telemetry::{inference, metrics};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -19,6 +20,7 @@ use crate::convert;
 use crate::gate::Permit;
 use crate::service::MlService;
 use crate::stats::Ran;
+use crate::trace;
 
 /// A request whose model is loaded and whose tensors fit it.
 #[derive(Clone)]
@@ -35,13 +37,10 @@ impl MlService {
     pub(crate) async fn run_tensors(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
         let (arrived, model) = (Instant::now(), request.model.clone());
         let request_id = request.request_id.clone();
+        let mut span = Span::begin("infer tensors", SpanKind::Server, request.trace);
         let outcome = self.answer_tensors(request, arrived).await;
-        self.0.stats.ended(&model, outcome.is_ok(), arrived.elapsed());
-        inference::request_ended(
-            outcome.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok"),
-            arrived.elapsed(),
-        );
-        self.count_permits();
+        self.ended(&model, outcome.as_ref().err(), arrived.elapsed());
+        trace::end(&mut span, outcome.as_ref().map(|answer| &answer.timings));
         if let Err(error) = &outcome {
             tracing::info!(request_id, tenant = %model.tenant, model = %model.name, code = %error.code, detail = error.detail, "inference ended with an error");
         }
@@ -121,8 +120,11 @@ impl MlService {
 
     /// The tenant's turn at the device.
     pub(crate) async fn permit(&self, tenant: &TenantSlug, deadline: Instant) -> Result<Permit, MlError> {
-        let permit = tokio::time::timeout_at(deadline, self.0.gate.acquire(tenant)).await;
-        permit.map_err(|_| late())?.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string()))
+        let began = Instant::now();
+        let permit = tokio::time::timeout_at(deadline, self.0.gate.acquire_call(tenant)).await;
+        let permit = permit.map_err(|_| late())?.map_err(|full| convert::full(&full))?;
+        metrics::ml_permit_waited(began.elapsed());
+        Ok(permit)
     }
 }
 
@@ -177,6 +179,13 @@ impl Prepared {
 }
 
 impl MlService {
+    /// Notes a request that ended in the model's numbers and in the metrics.
+    pub(crate) fn ended(&self, model: &ModelRef, error: Option<&MlError>, took: Duration) {
+        self.0.stats.ended(model, error.is_none(), took);
+        inference::request_ended(error.map_or("ok", |error| error.code.as_str()), took);
+        self.count_permits();
+    }
+
     /// Notes a run in the model's numbers and in the metrics.
     pub(crate) fn note(&self, model: &ModelRef, ran: &Ran<'_>) {
         self.0.stats.ran(model, self.0.clock.now(), ran);

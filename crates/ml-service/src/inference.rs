@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ortolan_blobs::{BlobError, ObjectPath};
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, TenantSlug};
+use ortolan_engine::GpuFacts;
 use ortolan_ml_client::{
-    CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth, MlHealthStatus,
-    ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
+    AnnotatePicture, CheckModel, DeviceHealth, InferAnswer, InferRequest, Inference, LoadedModel, MlHealth,
+    MlHealthStatus, ModelCacheInfo, ModelReport, ModelSignature, ModelStats, ProbeMedia, RunnerInfo,
 };
-use ortolan_runner::{CacheInfo, CallContext};
+use ortolan_runner::{CacheInfo, CallContext, Device};
 use tokio::time::Instant;
 
 use crate::convert;
@@ -25,6 +27,10 @@ impl Inference for MlService {
         let media = self.fetch(&object(&request.object_path)?).await?;
         let facts = self.0.pool.probe_media(&request.tenant, media, self.question()).await;
         facts.map_err(|error| convert::error(&error))
+    }
+
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        self.annotated(request).await
     }
 
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {
@@ -75,6 +81,7 @@ impl Inference for MlService {
             |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
         let CacheInfo { models, runners, gpu_count, evictions } = self.0.pool.cache_info();
         let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
+        let reserving = models.len() as u64;
         let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).map(loaded).collect();
         let runners = runners.into_iter().filter(|runner| mine(runner.tenant.as_ref()));
         let runners = runners.map(|runner| RunnerInfo {
@@ -91,8 +98,8 @@ impl Inference for MlService {
             evictions,
             gpu_available: gpu_count > 0,
             gpu_count,
-            gpu_memory_allocated: None,
-            gpu_memory_reserved: None,
+            gpu_memory_allocated: self.own_gpu().map(|gpu| gpu.memory_used_bytes),
+            gpu_memory_reserved: self.reserved_bytes(gpu_count, reserving),
         })
     }
 
@@ -116,15 +123,15 @@ impl Inference for MlService {
         };
         let gate = self.0.gate.facts();
         let device = self.0.pool.device(self.0.number.get()).to_string();
-        let gpu_available = cache.gpu_count > 0;
+        let (gpu_available, gpu) = (cache.gpu_count > 0, self.own_gpu());
         Ok(MlHealth {
             status,
             models_loaded,
             models_failed,
             gpu_available,
-            gpu_device_name: gpu_available.then(|| device.clone()),
-            gpu_memory_total_mb: None,
-            gpu_memory_used_mb: None,
+            gpu_device_name: gpu_available.then(|| gpu.as_ref().map_or_else(|| device.clone(), |gpu| gpu.name.clone())),
+            gpu_memory_total_mb: gpu.as_ref().map(|gpu| gpu.memory_total_bytes >> 20),
+            gpu_memory_used_mb: gpu.as_ref().map(|gpu| gpu.memory_used_bytes >> 20),
             runners_resident_bytes,
             devices: vec![DeviceHealth {
                 name: device,
@@ -139,6 +146,21 @@ impl Inference for MlService {
 }
 
 impl MlService {
+    /// The GPU that this service's models run on, as it was a moment ago; without one of its own, the first that there is.
+    fn own_gpu(&self) -> Option<GpuFacts> {
+        let index = match self.0.pool.device(self.0.number.get()) {
+            Device::Cuda(index) => index as usize,
+            Device::Cpu => 0,
+        };
+        self.0.gpus.now().get(index).cloned()
+    }
+
+    /// What the sessions may take of the GPUs; `None` on the processor.
+    fn reserved_bytes(&self, gpu_count: u32, sessions: u64) -> Option<u64> {
+        let most = self.own_gpu().map_or(u64::MAX, |gpu| gpu.memory_total_bytes);
+        (gpu_count > 0).then(|| sessions.saturating_mul(self.0.settings.gpu_memory_limit_bytes).min(most))
+    }
+
     /// What runs models here, the preferred first.
     fn providers(&self) -> Vec<String> {
         let gpu = (self.0.pool.cache_info().gpu_count > 0).then_some("CUDAExecutionProvider");

@@ -9,11 +9,13 @@ use ortolan_domain::job::{Attempt, MlError, MlItem, MlJob, MlOutcome, MlResult, 
 use ortolan_results::LOCK_TTL;
 use ortolan_runner::Area;
 use ortolan_service::telemetry::metrics;
+use ortolan_service::telemetry::trace::{Span, SpanKind};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::convert;
 use crate::service::MlService;
+use crate::trace;
 
 /// The program named in provenance.
 const PRODUCER: &str = "ortolan";
@@ -33,7 +35,7 @@ pub(crate) struct Produced {
 impl MlService {
     /// Runs a job and stores its result, unless another delivery of the same attempt does or did.
     pub(crate) async fn take(&self, job: MlJob) {
-        let span = tracing::info_span!("ml_job", task_id = %job.attempt.task_id, attempt = job.attempt.attempt, tenant = %job.tenant, run_id = %job.run_id);
+        let span = tracing::info_span!("ml_job", task_id = %job.attempt.task_id, attempt = job.attempt.attempt, tenant = %job.tenant, run_id = %job.run_id, request_id = job.origin.request_id);
         async {
             match self.0.results.take_lock(job.attempt).await {
                 Ok(true) => self.answer(job).await,
@@ -51,15 +53,23 @@ impl MlService {
     async fn answer(&self, job: MlJob) {
         let cancel = self.0.begin(job.attempt);
         let began = Instant::now();
+        let mut work = Span::begin(format!("infer {}", job.task_type), SpanKind::Consumer, job.origin.trace);
+        work.text("ortolan.run_id", job.run_id.to_string());
+        work.count("ortolan.attempt", job.attempt.attempt);
         let result = self.result(&job, &cancel).await;
         let error = match &result.outcome {
             MlOutcome::Items(_) => None,
             MlOutcome::Error(error) => Some(error),
         };
+        trace::end(&mut work, error.map_or(Ok(&result.timings), Err));
         metrics::ml_job_ended(job.task_type, error.map_or("ok", |error| error.code.as_str()), began.elapsed());
         self.count_permits();
-        if let Some(error) = error {
-            tracing::info!(code = %error.code, detail = error.detail, "inference ended with an error");
+        let duration_ms = began.elapsed().as_secs_f64() * 1e3;
+        match error {
+            Some(error) => {
+                tracing::info!(code = %error.code, detail = error.detail, duration_ms, "inference ended with an error");
+            }
+            None => tracing::info!(task_type = %job.task_type, duration_ms, "inference ended"),
         }
         let is_stored = !cancel.is_cancelled() && self.store(&job, result).await;
         self.0.end(job.attempt);
@@ -164,6 +174,7 @@ fn stamp(job: &MlJob, model_profile: ModelProfileName, outcome: Result<Produced,
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         model_profile: model_profile.as_str().to_owned(),
         model_sha256,
+        request_id: job.origin.request_id.clone(),
     };
     MlResult { attempt: job.attempt, provenance, timings, outcome }
 }

@@ -54,7 +54,8 @@ impl MlService {
             outputs: Vec::new(),
             timeout: job.deadline_at.since(self.0.clock.now()),
             batching: None,
-            request_id: job.run_id.to_string(),
+            request_id: job.origin.request_id.clone().unwrap_or_else(|| job.run_id.to_string()),
+            trace: job.origin.trace,
         };
         let model = config.model_id.to_string();
         let suspect = || CrashSuspect { model, model_sha256: signature.sha256, input_hash };

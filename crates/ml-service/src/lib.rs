@@ -10,12 +10,14 @@
 //! and a permit comes back when the runner has let go of the call, however it ends; a tenant waits for its turn, not for
 //! another tenant's queue.
 
+mod annotate;
 pub mod assemble;
 mod batch;
 mod catalog;
 mod convert;
 mod endpoints;
 mod gate;
+mod gpus;
 pub mod http;
 mod infer;
 mod inference;
@@ -28,9 +30,10 @@ mod preload;
 mod progress;
 mod service;
 mod stats;
+mod trace;
 
 pub use batch::BatchPolicy;
 pub use endpoints::infer_endpoints;
-pub use gate::{FairGate, GateFacts, Permit};
+pub use gate::{FairGate, Full, GateFacts, Permit};
 pub use preload::PreloadError;
 pub use service::{MlService, MlServiceParts, MlServiceSettings};

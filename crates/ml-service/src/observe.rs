@@ -24,6 +24,8 @@ impl MlService {
             let bytes = cache.models.iter().filter_map(|model| model.memory_bytes).sum();
             inference::model_cache(cache.evictions, bytes);
             metrics::runners(cache.runners.len());
+            self.0.gpus.look().await;
+            inference::runners_memory(cache.runners.iter().map(|runner| runner.rss_bytes).sum());
             self.tell_deaths(&mut told);
         }
     }

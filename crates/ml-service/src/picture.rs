@@ -10,7 +10,8 @@ use ortolan_domain::job::{MlError, MlJob};
 use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, hash, slot};
-use ortolan_runner::{Area, CallContext, ModelKey, VisionRequest};
+use ortolan_ml_client::BatchClose;
+use ortolan_runner::{Area, CallContext, ModelKey, VisionAnswer, VisionRequest};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +20,7 @@ use crate::convert;
 use crate::gate::{FairGate, Permit};
 use crate::job::Produced;
 use crate::service::MlService;
+use crate::stats::Ran;
 
 /// Larger inputs are hashed on a thread that may block.
 const HASH_INLINE_BYTES: usize = 1 << 20;
@@ -44,11 +46,38 @@ impl MlService {
             .with_permit(permit)
             .with_progress(self.progress_of(job.attempt));
         let request = VisionRequest { slot, options: convert::options(config), area };
-        let sha256 = ortolan_runner::ModelSource::sha256(&*model).to_owned();
+        let (sha256, began) = (ortolan_runner::ModelSource::sha256(&*model).to_owned(), Instant::now());
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
-        let (answer, _facts) = answer.map_err(|error| convert::crash(&error, slot, &sha256, job))?;
+        let answer = answer.map(|(answer, _facts)| answer);
+        let answer = answer.map_err(|error| convert::crash(&error, slot, &sha256, job));
+        let answer = self.looked(&key, waited, began.elapsed(), answer)?;
         let timings = convert::timings(wait_ms, answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
+    }
+
+    /// Notes a look of a model at a picture in its numbers, in the metrics and in the log.
+    pub(crate) fn looked(
+        &self,
+        key: &ModelKey,
+        waited: Duration,
+        took: Duration,
+        answer: Result<VisionAnswer, MlError>,
+    ) -> Result<VisionAnswer, MlError> {
+        self.ended(&key.model, answer.as_ref().err(), waited + took);
+        let answer = answer?;
+        self.note(&key.model, &Ran { rows: 1, waits: &[waited], timings: answer.timings, closed: BatchClose::Alone });
+        tracing::info!(
+            tenant_id = %key.tenant(),
+            model_type = %key.model.name,
+            worker_id = key.worker_id,
+            cache_key = %key,
+            device = %self.0.pool.device(key.worker_id),
+            wait_ms = milliseconds(waited),
+            inference_ms = answer.timings.run_us as f64 / 1e3,
+            duration_ms = milliseconds(took),
+            "model ran"
+        );
+        Ok(answer)
     }
 
     /// Waits for the tenant's turn on the device; says how long it was.
@@ -72,7 +101,7 @@ impl MlService {
         cancel: &CancellationToken,
     ) -> Result<Permit, MlError> {
         tokio::select! {
-            permit = gate.acquire(&job.tenant) => permit.map_err(|full| MlError::new(ErrorCode::Overloaded, full.to_string())),
+            permit = gate.acquire(&job.tenant) => permit.map_err(|full| convert::full(&full)),
             () = cancel.cancelled() => Err(MlError::new(ErrorCode::Cancelled, "the task was cancelled")),
             () = tokio::time::sleep_until(self.0.instant(job.deadline_at)) => Err(MlError::new(ErrorCode::DeadlineExceeded, "the deadline passed while the task waited for a device")),
         }
@@ -122,6 +151,10 @@ impl MlService {
             }
         })
     }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 async fn digest(bytes: Bytes) -> Result<String, MlError> {

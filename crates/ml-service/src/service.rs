@@ -8,10 +8,11 @@ use std::time::Duration;
 use ortolan_blobs::Blobs;
 use ortolan_domain::job::{Attempt, MlJob};
 use ortolan_domain::{Clock, Timestamp};
+use ortolan_engine::Gpus;
 use ortolan_queue::{Consumer, JobQueue, QueueError};
 use ortolan_results::{Number, ResultStore, Signals};
 use ortolan_runner::RunnerPool;
-use ortolan_service::telemetry::metrics;
+use ortolan_service::telemetry::{inference, metrics};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{BatchPolicy, Lines};
 use crate::catalog::{CatalogLimits, ModelCatalog};
 use crate::gate::FairGate;
+use crate::gpus::GpuWatch;
 use crate::stats::Stats;
 
 /// Decoded pictures that pipelines hold for each permit of the device: one that is looked at, one that waits.
@@ -49,6 +51,8 @@ pub struct MlServiceSettings {
     pub isolation: String,
     /// Version of ONNX Runtime, for health.
     pub runtime_version: String,
+    /// Most memory of a GPU that a session may take.
+    pub gpu_memory_limit_bytes: u64,
 }
 
 /// What the service is made of.
@@ -65,6 +69,8 @@ pub struct MlServiceParts {
     pub number: Number,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What tells of the GPUs, where there are any.
+    pub gpus: Option<Gpus>,
     /// What an operator has set.
     pub settings: MlServiceSettings,
 }
@@ -87,6 +93,7 @@ pub(crate) struct Inner {
     pub(crate) pictures: FairGate,
     pub(crate) lines: Lines,
     pub(crate) stats: Stats,
+    pub(crate) gpus: GpuWatch,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
     jobs: TaskTracker,
@@ -95,14 +102,14 @@ pub(crate) struct Inner {
 impl MlService {
     /// Puts the service together; nothing is loaded yet.
     pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
-        let MlServiceParts { pool, blobs, results, signals, number, clock, settings } = parts;
+        let MlServiceParts { pool, blobs, results, signals, number, clock, gpus, settings } = parts;
         let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
         let folder = settings.models_folder.clone().unwrap_or_else(std::env::temp_dir);
         let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits, &folder)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let (lines, stats) = (Lines::default(), Stats::default());
+        let (lines, stats, gpus) = (Lines::default(), Stats::default(), GpuWatch::new(gpus));
         let inner = Inner {
             pool,
             blobs,
@@ -116,6 +123,7 @@ impl MlService {
             pictures,
             lines,
             stats,
+            gpus,
             preload_failures,
             under_way,
             jobs,
@@ -154,6 +162,7 @@ impl MlService {
     pub(crate) fn count_permits(&self) {
         let facts = self.0.gate.facts();
         metrics::ml_permits(facts.permits, facts.running);
+        inference::pending(facts.waiting);
     }
 
     /// Ends all runners.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ortolan_blobs::{Blobs, ObjectPath};
+use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::tensor::{Datatype, Output, OutputValue, Tensor, encode_strings};
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         a_call_that_is_given_up_gives_its_permit_back
         a_deadline_ends_a_run
         past_the_limit_of_waiting_the_answer_is_overloaded
+        a_burst_does_not_keep_another_tenant_waiting
         another_digest_means_another_file
         requests_run_together_and_each_gets_its_rows
         requests_that_cannot_share_a_run_do_not
@@ -91,6 +93,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
         models_folder: None,
         isolation: "tenant".to_owned(),
         runtime_version: String::new(),
+        gpu_memory_limit_bytes: 0,
     };
     let service = MlService::new(MlServiceParts {
         pool: RunnerPool::start(runners, clock.clone()).await.unwrap(),
@@ -99,6 +102,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
         signals: Signals::in_process(),
         number: Number::fixed(0),
         clock,
+        gpus: None,
         settings,
     })
     .unwrap();
@@ -147,6 +151,7 @@ fn request(model: &ModelRef, inputs: Vec<Tensor>) -> InferRequest {
         timeout: LONG,
         batching: None,
         request_id: "r-1".to_owned(),
+        trace: None,
     }
 }
 
@@ -262,10 +267,52 @@ async fn past_the_limit_of_waiting_the_answer_is_overloaded() {
         async move { client.infer(request).await }
     });
     bench.until((1, 1)).await;
-    assert_eq!(code(bench.client.infer(long_loop(&endless)).await), ErrorCode::Overloaded);
+    let refused = bench.client.infer(long_loop(&endless)).await;
+    assert_eq!(code(refused), ErrorCode::QuotaExceeded, "the tenant has its share");
+    let other = bench.model("b", "loop_n").await;
+    assert_eq!(code(bench.client.infer(long_loop(&other)).await), ErrorCode::Overloaded);
     waiting.abort();
     running.abort();
     bench.until((0, 0)).await;
+}
+
+/// The order of service, whatever the time it takes: one tenant's burst waits first, and the other's calls come in between.
+async fn a_burst_does_not_keep_another_tenant_waiting() {
+    const BURST: usize = 40;
+    const OTHERS: usize = 4;
+    let bench = bench(1, 1000).await;
+    let endless = bench.model("c", "loop_n").await;
+    let models = [bench.model("a", "add").await, bench.model("b", "add").await];
+    for model in &models {
+        bench.client.load_model(model.clone(), None).await.unwrap();
+    }
+    let holder = tokio::spawn({
+        let (client, request) = (bench.client.clone(), long_loop(&endless));
+        async move { client.infer(request).await }
+    });
+    bench.until((1, 0)).await;
+    let (served, mut order) = tokio::sync::mpsc::unbounded_channel();
+    for (who, count) in [(0, BURST), (1, OTHERS)] {
+        for _ in 0..count {
+            let (client, served) = (bench.client.clone(), served.clone());
+            let asked = request(&models[who], vec![f32s("a", &[1], &[1.0]), f32s("b", &[1], &[1.0])]);
+            tokio::spawn(async move {
+                client.infer(asked).await.unwrap();
+                served.send(who).unwrap();
+            });
+        }
+        bench.until((1, if who == 0 { BURST } else { BURST + OTHERS })).await;
+    }
+    holder.abort();
+    drop(served);
+    let mut seen = Vec::new();
+    while let Some(who) = order.recv().await {
+        seen.push(who);
+    }
+    assert_eq!(seen.len(), BURST + OTHERS);
+    let last = seen.iter().rposition(|who| *who == 1).unwrap();
+    // Turn by turn the last of them is the eighth; answers that are close may overtake each other on their way.
+    assert!(last < 2 * OTHERS + 8, "the burst went first: {seen:?}");
 }
 
 async fn another_digest_means_another_file() {
@@ -364,7 +411,16 @@ async fn endpoints_look_at_pictures_at_once() {
     assert!(first["bounding_box"]["width"].as_f64().unwrap() > 0.0);
     let body = json!({"tenant": "a", "media_path": "a/a.png"}).to_string();
     let places = json_body(&post(&bench.url, "/infer/places", body.as_bytes()).await);
-    assert!(places["classifications"][0]["predictions"][0]["confidence"].as_f64().is_some(), "{places}");
+    let place = &places["classifications"][0];
+    assert!(place["predictions"][0]["confidence"].as_f64().is_some(), "{places}");
+    assert_eq!((&place["frame_number"], &place["top_k"]), (&json!(0), &json!(5)), "{places}");
+    assert_eq!(ArtifactType::PlaceClassification.check(1, place), Ok(()));
+    assert_eq!(ArtifactType::ObjectDetection.check(1, first), Ok(()));
+    let two = json!({"tenant": "a", "media_path": "a/a.png", "config": {"top_k": 2}, "request_id": "r-7"}).to_string();
+    let places = json_body(&post(&bench.url, "/infer/places", two.as_bytes()).await);
+    let place = &places["classifications"][0];
+    assert_eq!((place["predictions"].as_array().unwrap().len(), &place["top_k"]), (2, &json!(2)), "{places}");
+    assert_eq!(places["request_id"], "r-7", "{places}");
     for path in ["/infer/faces", "/infer/transcribe", "/infer/ocr", "/infer/scenes"] {
         let answer = json_body(&post(&bench.url, path, body.as_bytes()).await);
         assert_eq!(answer["code"], "model_not_found", "{answer}");

@@ -142,7 +142,8 @@ fn spawn(
     shutdown: &Shutdown,
 ) -> Services {
     let worker = worker(config, &parts.ports, &parts.truth, true);
-    let presence = presence(&worker, &parts.ports, &parts.truth);
+    // Its metrics are shown with those of the API, which is the same process.
+    let presence = presence(&worker, &parts.ports, &parts.truth, None);
     let limits = ServeLimits::from(&config.server);
     let (ml_stop, ml_queue, stop) = (CancellationToken::new(), parts.ports.queues.ml.clone(), shutdown.token());
     let (dispatcher, shutdown) = (parts.truth.dispatcher.clone(), shutdown.clone());

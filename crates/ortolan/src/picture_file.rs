@@ -1,7 +1,7 @@
 //! Pictures from and to files, for drawing.
 
 use std::fs::Permissions;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -23,16 +23,26 @@ pub fn read_picture(bytes: &[u8], name: &Path) -> Result<Canvas, Failure> {
 
 /// Writes a PNG; what was at `path` before stays whole until the new one is.
 pub fn write_png(canvas: &Canvas, path: &Path) -> Result<(), Failure> {
+    replace(path, |writer| {
+        let encoder = PngEncoder::new_with_quality(writer, CompressionType::Fast, FilterType::Adaptive);
+        let written = encoder.write_image(canvas.pixels(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8);
+        written.map_err(|error| Failure::file("write", path, error))
+    })
+}
+
+/// Writes a file that is a picture already, in the same way.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace(path, |writer| writer.write_all(bytes).map_err(|error| Failure::file("write", path, error)))
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
     let failed = |error| Failure::file("write", path, error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The process's umask takes away from this, as for any new file.
     let mode = Permissions::from_mode(0o666);
     let file = tempfile::Builder::new().permissions(mode).tempfile_in(folder).map_err(failed)?;
     let mut writer = BufWriter::new(&file);
-    let encoder = PngEncoder::new_with_quality(&mut writer, CompressionType::Fast, FilterType::Adaptive);
-    encoder
-        .write_image(canvas.pixels(), canvas.width(), canvas.height(), ExtendedColorType::Rgb8)
-        .map_err(|error| Failure::file("write", path, error))?;
+    write(&mut writer)?;
     writer.into_inner().map_err(|error| failed(error.into_error()))?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use ortolan_assembly::presence::{Presence, Who};
 use ortolan_assembly::program::Process;
+use ortolan_assembly::published::Publisher;
 use ortolan_assembly::settings::max_crashes;
 use ortolan_assembly::{Ports, Truth, storage};
 use ortolan_blobs::Blobs;
@@ -26,13 +27,14 @@ const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// Compares and repairs until the process is told to stop.
 pub async fn serve(process: &Process) -> Result<()> {
-    let Process { config, shutdown, .. } = process;
+    let Process { config, metrics, shutdown } = process;
     let (ports, blobs) = (Ports::shared(config).await?, storage::blobs(config)?);
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
+    let Some(truth) = truth else { return Ok(()) };
     let reconciler = reconciler(config, &ports, &blobs, &truth);
     let ear = tokio::spawn(nudge_at_sighup(reconciler.clone())?);
     let who = Who { id: reconciler.id(), service: SERVICE, queues: String::new() };
-    let presence = Presence::begin(&truth, &ports, who, || 0);
+    let presence = Presence::begin(&truth, &ports, who, Some(Publisher::new(&ports, metrics)), || 0);
     reconciler.run(shutdown.token()).await;
     presence.end().await;
     ear.abort();

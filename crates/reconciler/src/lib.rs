@@ -8,6 +8,7 @@
 //! that takes long is only reported; one step's failure does not stop the others.
 
 pub mod assemble;
+mod depths;
 mod leadership;
 mod orphans;
 mod passes;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::depths::Depths;
 use crate::leadership::Leadership;
 use crate::orphans::OrphanSweep;
 use crate::report::ReconcileReport;
@@ -95,6 +96,7 @@ impl Reconciler {
     pub async fn run(&self, stop: CancellationToken) {
         let settings = &self.0.settings;
         let (mut quick, mut whole) = (ticks(settings.quick_interval), ticks(settings.interval));
+        let mut depths = Depths::default();
         let mut leadership = Leadership::new(&self.0.parts);
         tracing::info!(interval = ?settings.interval, "reconciler started");
         loop {
@@ -105,8 +107,10 @@ impl Reconciler {
                 _ = quick.tick() => false,
             };
             if !leadership.is_held().await {
+                depths.forget();
                 continue;
             }
+            depths.tell(self).await;
             let report = if is_whole { self.run_once().await } else { self.run_quick().await };
             if !report.is_quiet() {
                 tracing::info!(?report, "reconciled");

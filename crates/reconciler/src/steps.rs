@@ -73,7 +73,7 @@ impl Reconciler {
         if lost.is_empty() {
             return;
         }
-        match self.0.tasks.undo_dispatch(lost, self.0.clock.now()).await {
+        match self.0.tasks.take_back_lost(lost).await {
             Ok(count) => {
                 tracing::warn!(tasks = count, "deliveries were lost");
                 report.pending_reenqueued += repaired("delivery_lost", count);
@@ -118,9 +118,6 @@ impl Reconciler {
                 TaskStatus::Pending => report.pending_checked += depth.count,
                 TaskStatus::Running => report.running_checked += depth.count,
                 _ => {}
-            }
-            if depth.status == TaskStatus::Queued {
-                metrics::queue_depth(depth.queue, depth.count);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Clock, ManualClock, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp};
+use ortolan_domain::{Clock, ManualClock, Origin, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
 use ortolan_results::ResultStore;
@@ -82,6 +82,7 @@ impl Bench {
             input: None,
             created_at: self.clock.now(),
             expires_at: None,
+            origin: Origin::default(),
         };
         let id = task.id;
         self.stores.tasks.submit(task, None).await.unwrap();

@@ -95,18 +95,6 @@ pub(crate) struct HeldFacts {
     pub(crate) height: u32,
 }
 
-/// How a held picture is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EncodeRequest {
-    /// The number that the picture is held under.
-    pub(crate) picture: u32,
-    /// The longest edge that the file may have.
-    pub(crate) longest_edge_px: Option<u32>,
-    /// JPEG quality, 1 to 100.
-    pub(crate) quality: u8,
-}
-
 /// Where a call's time went, in microseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ mod support;
 
 use bytes::Bytes;
 use ortolan_domain::Slot;
+use ortolan_domain::media::{PictureFormat, PictureWriting};
 use ortolan_media::{DecodeLimits, decode_image};
 use ortolan_runner::{CallContext, HeldPicture, RunnerError, RunnerPool, VisionAnswer, VisionRequest};
 use ortolan_vision::VisionOptions;
@@ -20,6 +21,10 @@ async fn detect(pool: &RunnerPool, name: &str, picture: &HeldPicture) -> Result<
     let request = VisionRequest { slot: Slot::Detect, options: VisionOptions::default(), area: Default::default() };
     let key = key(name, Slot::Detect);
     pool.vision_held(&key, Source::of(DETECTOR), request, picture, CallContext::default()).await
+}
+
+fn jpeg(longest_edge_px: Option<u32>, quality: u8) -> PictureWriting {
+    PictureWriting { format: PictureFormat::Jpeg, longest_edge_px, quality }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,15 +71,47 @@ async fn a_picture_is_written_whole_however_large_the_file_is() {
     let image = ortolan_vision::RgbImage::new(1500, 1200, noise.take(1500 * 1200 * 3).collect()).unwrap();
     let file = Bytes::from(ortolan_media::encode_jpeg(&image, 95).unwrap());
     let picture = hold(&pool, "a", file.clone()).await.unwrap();
-    let written = pool.encode_picture(&picture, None, 95, CallContext::default()).await.unwrap();
+    let written = pool.write_picture(&picture, jpeg(None, 95), CallContext::default()).await.unwrap();
     assert!(written.len() > 1 << 20, "{} bytes are one piece", written.len());
     let read = decode_image(&written, &DecodeLimits::default()).unwrap();
     assert_eq!((read.width(), read.height()), (1500, 1200));
-    let small = pool.encode_picture(&picture, Some(100), 85, CallContext::default()).await.unwrap();
+    let small = pool.write_picture(&picture, jpeg(Some(100), 85), CallContext::default()).await.unwrap();
     let read = decode_image(&small, &DecodeLimits::default()).unwrap();
     assert_eq!((read.width(), read.height()), (100, 80));
-    let same = pool.encode_picture(&picture, Some(5000), 85, CallContext::default()).await.unwrap();
+    let same = pool.write_picture(&picture, jpeg(Some(5000), 85), CallContext::default()).await.unwrap();
     assert_eq!(decode_image(&same, &DecodeLimits::default()).unwrap().width(), 1500, "nothing is enlarged");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_found_is_drawn_into_a_copy() {
+    let pool = pool().await;
+    let picture = hold(&pool, "a", fixture("images/shapes_a.png")).await.unwrap();
+    let png = PictureWriting { format: PictureFormat::Png, longest_edge_px: None, quality: 85 };
+    let pixels = async |picture: &HeldPicture| {
+        let file = pool.write_picture(picture, png, CallContext::default()).await.unwrap();
+        decode_image(&file, &DecodeLimits::default()).unwrap()
+    };
+    let before = pixels(&picture).await;
+    let found = r#"[{"label": "circle", "class_id": 0, "confidence": 0.9,
+                     "bounding_box": {"x": 30, "y": 40, "width": 80, "height": 60}}, {"text": "no place in a picture"}]"#;
+    let drawn = pool.draw_into(&picture, found.into(), CallContext::default()).await.unwrap();
+    assert_eq!((drawn.width, drawn.height), (picture.width, picture.height));
+    let after = pixels(&drawn).await;
+    let differ = |x: usize, y: usize| {
+        let at = 3 * (y * before.width() as usize + x);
+        before.pixels()[at..at + 3] != after.pixels()[at..at + 3]
+    };
+    assert!(differ(30, 70) && differ(109, 70) && differ(70, 99), "the edges");
+    assert!(!differ(70, 70) && !differ(150, 150), "inside and outside");
+    assert_eq!(pixels(&picture).await, before, "the original stays as it was");
+
+    // Findings that are too many for a slot travel another way.
+    let many = format!("[{}{}]", "{\"text\": \"\"},".repeat(400_000), "{\"text\": \"\"}");
+    assert!(many.len() > 4 << 20);
+    let drawn = pool.draw_into(&picture, many.into(), CallContext::default()).await.unwrap();
+    assert_eq!(pixels(&drawn).await, before);
+    let refused = pool.draw_into(&picture, Bytes::from_static(b"{"), CallContext::default()).await.unwrap_err();
+    assert!(matches!(refused, RunnerError::BadInput(_)), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ortolan_domain::Slot;
-use ortolan_runner::{MediaRefusal, RunnerError, RunnerPool};
+use ortolan_runner::RunnerPool;
 use ortolan_vision::{
-    ClassSelector, ImageSize, MaskRle, MaskSize, OrientedDetection, PoseDetection, VisionOptions, VisionOutput,
+    ClassRef, ImageSize, MaskRle, MaskSize, OrientedDetection, PoseDetection, VisionOptions, VisionOutput,
 };
 use serde_json::Value;
 use support::*;
@@ -42,7 +42,7 @@ fn options(settings: &Value) -> VisionOptions {
     VisionOptions {
         confidence_threshold: number("conf", 0.25) as f32,
         iou_threshold: number("iou", 0.7) as f32,
-        classes: classes.map(|id| ClassSelector::Id(id.as_u64().unwrap() as u32)).collect(),
+        classes: classes.map(|id| ClassRef::Id(id.as_u64().unwrap() as u32)).collect(),
         max_detections: number("max_det", 300.0) as usize,
         class_agnostic: settings["agnostic_nms"].as_bool().unwrap_or(false),
         image_size,
@@ -81,11 +81,6 @@ async fn compare_picture(pool: &RunnerPool, models: &mut Models, reference: &Val
         // One tenant for each model, as one slot holds one model.
         let place = key(&model.trim_end_matches(".onnx").replace('.', "-"), slot_of(reference));
         let answer = see(pool, &place, Arc::clone(source), options(&case["settings"]), picture.clone()).await;
-        if image.ends_with(".avif") {
-            let refused = matches!(answer, Err(RunnerError::MediaRefused { kind: MediaRefusal::Unsupported, .. }));
-            assert!(refused, "{what}: {answer:?}");
-            continue;
-        }
         let answer = answer.unwrap_or_else(|error| panic!("{what}: {error}"));
         let size = &reference["original_size"];
         assert_eq!(

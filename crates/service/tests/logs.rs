@@ -42,6 +42,18 @@ fn one_json_line(work: impl FnOnce()) -> Value {
 const PRETTY: LineFormat = LineFormat::Pretty { colour: false };
 
 #[test]
+fn no_line_holds_a_password_whoever_wrote_it() {
+    let work = || {
+        let _span = info_span!("start", url = "redis://:hunter2@cache/0").entered();
+        let cause = io::Error::other("no route to postgres://ortolan:hunter2@db:5432/x");
+        error!(error = &cause as &dyn std::error::Error, "amqp://u:hunter2@broker does not answer");
+    };
+    for text in [logged(LineFormat::Json, work), logged(PRETTY, work)] {
+        assert!(!text.contains("hunter2") && text.matches("[redacted]@").count() == 3, "{text}");
+    }
+}
+
+#[test]
 fn a_line_holds_the_fields_of_the_spans_around_it() {
     let line = one_json_line(|| {
         let _request = info_span!("request", request_id = "r1", tenant = "acme").entered();

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Clock, Priority, RunId, SystemClock, TaskId, TaskType, TenantId, TenantSlug};
+use ortolan_domain::{Clock, Origin, Priority, RunId, SystemClock, TaskId, TaskType, TenantId, TenantSlug};
 use ortolan_store::{
     Claim, Completion, DispatchLimits, Fence, PostgresSettings, SqliteSettings, Stores, TaskChange, TaskObserver,
     Tenant,
@@ -111,6 +111,7 @@ fn new_task(id: TaskId, tenant: &Tenant) -> anyhow::Result<NewTask> {
         input: None,
         created_at: SystemClock.now(),
         expires_at: None,
+        origin: Origin::default(),
     })
 }
 

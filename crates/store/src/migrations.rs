@@ -37,4 +37,5 @@ folders! {
     6 "0006_models",
     7 "0007_predictions",
     9 "0009_keys_and_jobs",
+    10 "0010_origins",
 }

@@ -211,6 +211,8 @@ pub struct QueueDepth {
     pub status: TaskStatus,
     /// How many rows.
     pub count: u64,
+    /// Since when the oldest of them has the status; for pending rows, since when it may go.
+    pub oldest_at: Option<Timestamp>,
 }
 
 /// A committed change of a task.
@@ -271,8 +273,11 @@ pub trait TaskStore: Send + Sync {
     /// Moves one pending row to `queued`, whatever the limits.
     async fn enqueue(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<EnqueueOutcome, StoreError>;
 
-    /// Moves queued rows back to `pending`, because their deliveries could not be pushed.
+    /// Moves queued rows back to `pending`, because their deliveries could not be pushed; their attempts are not counted.
     async fn undo_dispatch(&self, attempts: &[Attempt], now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Moves queued rows back to `pending`, because their deliveries were pushed and got lost; returns how many.
+    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<u64, StoreError>;
 
     /// Moves a queued row to `running` and gives its lease; `None` for a stale delivery.
     async fn claim(&self, claim: Claim) -> Result<Option<Task>, StoreError>;

@@ -224,11 +224,15 @@ impl Cluster {
         Ok(self.processes[process].child.wait()?)
     }
 
+    /// What the processes of a service have logged.
+    pub fn log(&self, service: &str) -> String {
+        std::fs::read_to_string(self.log_path(service)).unwrap_or_default()
+    }
+
     /// Everything that has been logged, by service.
     pub fn logs(&self) -> String {
         let services = ["api", "worker", "ml-service", "reconciler", ""];
-        let log = |service: &&str| std::fs::read_to_string(self.log_path(service)).unwrap_or_default();
-        services.iter().map(|service| format!("== {service}\n{}", log(service))).collect()
+        services.iter().map(|service| format!("== {service}\n{}", self.log(service))).collect()
     }
 
     fn log_path(&self, service: &str) -> PathBuf {

@@ -7,6 +7,7 @@
 
 mod bucket;
 mod cluster;
+mod collector;
 mod database;
 pub mod fixtures;
 mod operator;
@@ -16,6 +17,7 @@ mod tenant;
 
 pub use bucket::{Bucket, BucketKind, BucketRequest, KEY, REGION};
 pub use cluster::Cluster;
+pub use collector::{CollectedSpan, Collector};
 pub use database::{OwnDatabase, query};
 pub use operator::Operator;
 pub use server::{Server, ServerOptions, free_port};

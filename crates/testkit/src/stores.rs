@@ -201,13 +201,21 @@ impl ThrowAwayRedis {
         self.program.signal("CONT")
     }
 
-    /// Runs a command and gives what `redis-cli` prints, without its last line end.
+    /// Runs a command and gives what `redis-cli` prints, without its last line end. A server that still reads its data is waited for.
     pub fn command(&self, words: &[&str]) -> Result<String> {
-        let output = Command::new("redis-cli").args(["-u", &self.url, "-e"]).args(words).output();
-        let output = output.context("redis-cli cannot be started; `./dev test` installs it")?;
-        let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
-        ensure!(output.status.success(), "redis-cli {words:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
-        Ok(text)
+        let asked = Instant::now();
+        loop {
+            let output = Command::new("redis-cli").args(["-u", &self.url, "-e"]).args(words).output();
+            let output = output.context("redis-cli cannot be started; `./dev test` installs it")?;
+            let text = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+            let said = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            if said.contains("LOADING") && asked.elapsed() < PATIENCE {
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            ensure!(output.status.success(), "redis-cli {words:?}: {said}");
+            return Ok(text);
+        }
     }
 
     /// Its address.

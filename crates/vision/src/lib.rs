@@ -28,7 +28,9 @@ mod tiling;
 
 pub use error::{InterpretError, OptionsError, ProfileError};
 pub use geometry::{Framing, Letterbox, Size};
-pub use options::{ClassSelector, ImageSize, MAX_DETECTIONS, MaskSize, VisionOptions};
+pub use options::{MAX_DETECTIONS, MaskSize, VisionOptions};
+/// Words that tasks are told in, and models looked at with.
+pub use ortolan_domain::config::{ClassRef, ImageSize, MatchMetric, Merge};
 pub use output::{
     BoundingBox, Classification, Detection, Keypoint, MaskRle, OrientedDetection, Point, PoseDetection, Prediction,
     Segment, VisionOutput,
@@ -36,4 +38,4 @@ pub use output::{
 pub use picture::{PictureError, PictureView, PixelRegion, RgbImage};
 pub use profile::{ModelProfile, VisionTask};
 pub use tensor::{ElementType, InputTensor, OutputData, OutputView, Prepared, TensorData, TensorFacts};
-pub use tiling::{Gatherer, MAX_TILES, MatchMetric, Merge, TilingError, TilingOptions};
+pub use tiling::{Gatherer, MAX_TILES, TilingError, TilingOptions};

@@ -1,5 +1,6 @@
 //! What a caller may ask of a model, with the reference programs' defaults.
 
+use ortolan_domain::config::{ClassRef, ImageSize};
 use serde::{Deserialize, Serialize};
 
 use crate::error::OptionsError;
@@ -18,7 +19,7 @@ pub struct VisionOptions {
     /// Of two boxes that overlap by more than this, 0..=1, the worse one goes.
     pub iou_threshold: f32,
     /// Only these classes are kept; empty means all.
-    pub classes: Vec<ClassSelector>,
+    pub classes: Vec<ClassRef>,
     /// Most detections to return, best first, 1..=[`MAX_DETECTIONS`].
     pub max_detections: usize,
     /// Whether overlapping boxes of different classes suppress each other too.
@@ -48,26 +49,6 @@ impl Default for VisionOptions {
             rectangular: true,
         }
     }
-}
-
-/// A class, by its number or by its name in the model's metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ClassSelector {
-    /// The class's channel, from 0.
-    Id(u32),
-    /// The class's name, compared exactly.
-    Name(String),
-}
-
-/// An input size in pixels: one number for a square, or `[height, width]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum ImageSize {
-    /// Both sides.
-    Square(u32),
-    /// Height, then width.
-    HeightWidth([u32; 2]),
 }
 
 /// The size that segmentation masks are drawn at.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use ortolan_assembly::presence::{Presence, Who};
 use ortolan_assembly::program::Process;
+use ortolan_assembly::published::Publisher;
 use ortolan_assembly::{Ports, Truth};
 use ortolan_service::config::Config;
 
@@ -13,11 +14,12 @@ pub const SERVICE: &str = "worker";
 
 /// Works off queues until the process is told to stop.
 pub async fn serve(process: &Process) -> Result<()> {
-    let Process { config, shutdown, .. } = process;
+    let Process { config, metrics, shutdown } = process;
     let ports = Ports::shared(config).await?;
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
+    let Some(truth) = truth else { return Ok(()) };
     let worker = worker(config, &ports, &truth, false);
-    let presence = presence(&worker, &ports, &truth);
+    let presence = presence(&worker, &ports, &truth, Some(Publisher::new(&ports, metrics)));
     let outcome = worker.run(shutdown.token()).await;
     presence.end().await;
     truth.stores.close().await;
@@ -38,12 +40,12 @@ pub fn worker(config: &Config, ports: &Ports, truth: &Truth, only_one: bool) -> 
     })
 }
 
-/// Says in the register of processes that the worker lives.
-pub fn presence(worker: &Worker, ports: &Ports, truth: &Truth) -> Presence {
+/// Says in the register of processes that the worker lives, and publishes its metrics unless somebody else shows them.
+pub fn presence(worker: &Worker, ports: &Ports, truth: &Truth, publisher: Option<Publisher>) -> Presence {
     let queues: Vec<_> = worker.queues().iter().map(|queue| queue.as_str()).collect();
     let who = Who { id: worker.id(), service: SERVICE, queues: queues.join(",") };
     let counted = worker.clone();
-    Presence::begin(truth, ports, who, move || counted.under_way() as u64)
+    Presence::begin(truth, ports, who, publisher, move || counted.under_way() as u64)
 }
 
 fn settings(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings {

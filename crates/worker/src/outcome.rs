@@ -96,7 +96,7 @@ mod tests {
     use ortolan_domain::job::{Attempt, Provenance, Timings};
     use ortolan_domain::route::QueueName;
     use ortolan_domain::task::NewTask;
-    use ortolan_domain::{Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
+    use ortolan_domain::{Origin, Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
     use serde_json::json;
     use serde_json::value::RawValue;
 
@@ -116,6 +116,7 @@ mod tests {
             input: None,
             created_at: now,
             expires_at: None,
+            origin: Origin::default(),
         };
         let (status, attempt, version, run_id) = (TaskStatus::Running, 2, 3, Some(RunId::generate()));
         let (queued_at, started_at) = (Some(now), Some(now));
@@ -131,6 +132,7 @@ mod tests {
             producer_version: "1".to_owned(),
             model_profile: "balanced".to_owned(),
             model_sha256: Some("m".to_owned()),
+            request_id: None,
         };
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
         MlResult { attempt, provenance, timings: Timings::default(), outcome }

@@ -7,6 +7,7 @@ use ortolan_domain::task::TaskError;
 use ortolan_domain::{ErrorCode, Task, TaskStatus};
 use ortolan_results::Expected;
 use ortolan_service::telemetry::metrics;
+use ortolan_service::telemetry::trace::{Span, SpanKind};
 use ortolan_store::StoreError;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -25,12 +26,14 @@ impl Worker {
                 return tracing::warn!(%delivery, error = &error as &dyn std::error::Error, "delivery could not be claimed; it will be delivered again");
             }
         };
-        let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant = %task.spec.tenant, task_type = %task.spec.task_type);
+        let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant = %task.spec.tenant, task_type = %task.spec.task_type, request_id = task.spec.origin.request_id);
         self.see_through(task).instrument(span).await;
     }
 
-    async fn see_through(&self, task: Task) {
+    async fn see_through(&self, mut task: Task) {
         let began = Instant::now();
+        let work = begin_span(&task);
+        task.spec.origin.trace = work.context();
         let attempt = attempt_of(&task);
         let lease = self.0.leases.hold(attempt);
         tracing::info!("run started");
@@ -46,14 +49,18 @@ impl Worker {
         };
         let status = match awaited {
             Awaited::Result(bytes) => {
+                let mut storing = Span::begin("store result", SpanKind::Internal, work.context());
+                storing.count("ortolan.result_bytes", i64::try_from(bytes.len()).unwrap_or(i64::MAX));
                 let ending = self.note_crash(&task, self.conclude(&task, &bytes)).await;
                 let status = self.end(&task, ending, &lease.lost).await;
+                drop(storing);
                 self.forget_result(attempt).await;
                 status
             }
             Awaited::Failed(error) => self.end(&task, self.give_up(&task, error), &lease.lost).await,
             Awaited::Lost => self.drop_lost(attempt),
         };
+        end_span(work, status);
         match status {
             Some(status) => metrics::task_ended(task.spec.task_type, status, began.elapsed()),
             None => metrics::task_retried(task.spec.task_type, "moved_on"),
@@ -98,7 +105,8 @@ impl Worker {
             }
         };
         if let Ending::Completed(completion) = &ending {
-            tracing::info!(artifact_count = completion.artifacts.len(), stored, "task completed");
+            let duration_ms = task.started_at.map(|at| self.0.parts.clock.now().ms_since(at));
+            tracing::info!(artifact_count = completion.artifacts.len(), stored, duration_ms, "task completed");
         }
         ending.status().filter(|_| stored)
     }
@@ -117,6 +125,27 @@ impl Worker {
                 () = lost.cancelled() => return Ok(false),
             }
         }
+    }
+}
+
+/// The span of a run, and before it that of the task's wait for a worker.
+fn begin_span(task: &Task) -> Span {
+    let (origin, waiting_since) = (task.spec.origin.trace, task.spec.created_at.max(task.run_at));
+    let began = task.started_at.unwrap_or(waiting_since);
+    Span::since(format!("wait in {}", task.spec.queue), SpanKind::Producer, origin, waiting_since).end_at(began);
+    let mut work = Span::since(format!("run {}", task.spec.task_type), SpanKind::Consumer, origin, began);
+    work.text("ortolan.task_id", task.spec.id.to_string());
+    work.count("ortolan.attempt", task.attempt);
+    work
+}
+
+fn end_span(mut work: Span, status: Option<TaskStatus>) {
+    match status {
+        Some(status) => work.text("ortolan.status", status.as_str()),
+        None => work.text("ortolan.status", "moved_on"),
+    }
+    if status == Some(TaskStatus::Failed) {
+        work.fail("failed");
     }
 }
 

@@ -4,12 +4,14 @@
 mod cells;
 mod client;
 mod cpu;
+mod fairness;
 mod floors;
 mod http;
 mod load;
 mod report;
 mod server;
 mod stores;
+mod vision;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,9 +23,12 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks|fairness|vision] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
-  --production the same through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
+  fairness     what one tenant's burst of tasks and predictions costs another tenant
+  vision       detection tasks on photographs of 1920 x 1080 pixels, on one core and on two, beside ONNX Runtime alone and beside a
+               pipeline of OpenCV and ONNX Runtime in Python
+  --production tasks through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
@@ -32,9 +37,18 @@ const USAGE: &str = "usage: ./dev bench [tasks] [--production] [--rounds N] [--s
   --history    with --production: the no-op tasks once more, beside a million ended and 100,000 waiting ones
   --quick      two rounds of two seconds";
 
+/// Which of the benches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Tasks,
+    Fairness,
+    Vision,
+}
+
 /// What to measure, for how long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    subject: Subject,
     production: bool,
     rounds: u32,
     cell: Duration,
@@ -46,6 +60,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            subject: Subject::Tasks,
             production: false,
             rounds: 3,
             cell: Duration::from_secs(5),
@@ -63,11 +78,18 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let settings = Settings::parse(arguments)?;
+    if settings.subject == Subject::Vision {
+        return vision::run(&settings);
+    }
     let binary = ortolan_beside_this_program()?;
     // On the disk that holds the build, as a user's data would be: a temporary folder in memory would make syncing free.
     let folder =
         tempfile::Builder::new().prefix("bench-").tempdir_in(binary.parent().context("the binary has no folder")?)?;
     let stores = settings.production.then(Stores::from_environment).transpose()?;
+    if settings.subject == Subject::Fairness {
+        print!("{}", fairness::run(&binary, folder.path(), &settings, stores.as_ref())?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let bench = Bench::start(&binary, folder.path(), settings.clone(), stores)?;
     let mut report = Report::new(settings.under_way);
     for round in 1..=settings.rounds {
@@ -110,7 +132,9 @@ impl Settings {
                     .with_context(|| format!("{argument} {value}: not a number above 0"))
             };
             match argument.as_str() {
-                "tasks" => {}
+                "tasks" => settings.subject = Subject::Tasks,
+                "fairness" => settings.subject = Subject::Fairness,
+                "vision" => settings.subject = Subject::Vision,
                 "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
                 "--history" => settings.history = true,
@@ -151,6 +175,7 @@ mod tests {
         let right =
             Settings { production: true, rounds: 2, cell: Duration::from_secs(2), under_way: 8, ..Settings::default() };
         assert_eq!(settings, right);
+        assert_eq!(parse("vision --rounds 1")?.subject, Subject::Vision);
         Ok(())
     }
 

@@ -72,6 +72,7 @@ carried! {
     fn dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Vec<Attempt>;
     fn enqueue(tenant: TenantId, id: TaskId, now: Timestamp) -> EnqueueOutcome;
     fn undo_dispatch(attempts: &[Attempt], now: Timestamp) -> u64;
+    fn take_back_lost(attempts: &[Attempt]) -> u64;
     fn claim(claim: Claim) -> Option<Task>;
     fn heartbeat(owner: &str, held: &[(Attempt, Option<f64>)], until: Timestamp) -> Vec<Attempt>;
     fn complete(completion: Completion) -> bool;

@@ -99,5 +99,6 @@ fn provenance(run_id: RunId, config_hash: &str) -> Provenance {
         producer_version: "1".to_owned(),
         model_profile: "balanced".to_owned(),
         model_sha256: None,
+        request_id: None,
     }
 }

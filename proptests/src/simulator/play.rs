@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use ortolan_dispatch::Enqueued;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Clock, Priority, TaskId, TaskType};
+use ortolan_domain::{Clock, Origin, Priority, TaskId, TaskType};
 use ortolan_store::{CancelOutcome, RetryOutcome, Submission};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -124,6 +124,7 @@ impl World {
             input: None,
             created_at: now,
             expires_at: patience_s.map(|patience| now.plus(Duration::from_secs(u64::from(patience)))),
+            origin: Origin::default(),
         };
         let id = task.id;
         let submitted = self.stores.tasks.submit(task, None).await?;

@@ -8,7 +8,7 @@ use ortolan_dispatch::{DispatchLimits, Dispatcher};
 use ortolan_domain::job::{Attempt, Delivery, MlJob};
 use ortolan_domain::route::QueueName;
 use ortolan_domain::time::ManualClock;
-use ortolan_domain::{RunId, TaskId, TaskType, TenantId, TenantSlug, Timestamp};
+use ortolan_domain::{Origin, RunId, TaskId, TaskType, TenantId, TenantSlug, Timestamp};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
 use ortolan_results::ResultStore;
@@ -214,6 +214,7 @@ fn no_job() -> Result<MlJob> {
         config: RawValue::from_string("{}".to_owned())?,
         config_hash: String::new(),
         deadline_at: BEGINNING,
+        origin: Origin::default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The API as a process: put together out of the configuration.
 
 mod by_hand;
+mod metrics;
 pub mod operator;
 mod settings;
 
@@ -30,7 +31,7 @@ pub async fn serve(process: &Process) -> Result<()> {
     let serving = serve_routes(listener, routes, ServeLimits::from(&config.server), shutdown);
     let working = async {
         let outcome = open(process, &late).await;
-        if let Ok(truth) = &outcome {
+        if let Ok(Some(truth)) = &outcome {
             truth.dispatcher.clone().run(shutdown.token()).await;
         }
         // Without it there is nothing to serve.
@@ -38,7 +39,9 @@ pub async fn serve(process: &Process) -> Result<()> {
         outcome
     };
     let (_, truth) = tokio::join!(serving, working);
-    truth?.stores.close().await;
+    if let Some(truth) = truth? {
+        truth.stores.close().await;
+    }
     Ok(())
 }
 
@@ -48,11 +51,12 @@ fn routes_while_waiting(process: &Process) -> Router {
     health::routes_while_waiting(registry, process.metrics.clone())
 }
 
-/// Waits for the database and opens the API's routes.
-async fn open(process: &Process, late: &LateRoutes) -> Result<Truth> {
+/// Waits for the database and opens the API's routes; `None` when the process is told to stop before it is there.
+async fn open(process: &Process, late: &LateRoutes) -> Result<Option<Truth>> {
     let Process { config, shutdown, .. } = process;
     let (ports, blobs) = (Ports::shared(config).await?, storage::blobs(config)?);
     let truth = Truth::open(config, &ports, config.database.max_connections, shutdown).await?;
+    let Some(truth) = truth else { return Ok(None) };
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());
     if let Some(key) = operator::ensure_key(&*truth.stores.tenants, given, &*ports.clock).await? {
         // The one place where it is shown; a log would keep it.
@@ -61,7 +65,7 @@ async fn open(process: &Process, late: &LateRoutes) -> Result<Truth> {
     let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose(), config.ml.client_timeout)?);
     let reconciler = ortolan_reconciler::assemble::reconciler(config, &ports, &blobs, &truth);
     late.open(routes(process, Surroundings { ports: &ports, blobs, truth: &truth, inference, reconciler })?);
-    Ok(truth)
+    Ok(Some(truth))
 }
 
 /// What the API is put among.
@@ -100,7 +104,8 @@ pub fn routes(process: &Process, around: Surroundings<'_>) -> Result<Router> {
         stop: shutdown.token(),
         settings: settings::api(config)?,
     });
-    Ok(crate::router(state, health::routes(registry, metrics.clone())))
+    let metrics = metrics::page(truth, ports, metrics.clone());
+    Ok(crate::router(state, health::routes(registry, metrics)))
 }
 
 /// Asks the database; nothing works without it.

@@ -12,6 +12,7 @@ use tracing::Span;
 
 use super::Caller;
 use crate::error::ApiError;
+use crate::limits::TenantPlace;
 use crate::rates::Counted;
 use crate::state::ApiState;
 
@@ -39,6 +40,8 @@ pub struct Access<S> {
     pub tenant: Arc<Tenant>,
     /// Who asks.
     pub caller: Arc<Caller>,
+    /// The request's place among the tenant's, held until it is answered.
+    _place: TenantPlace,
     scope: PhantomData<S>,
 }
 
@@ -80,7 +83,8 @@ impl<S: Needs> FromRequestParts<ApiState> for Access<S> {
         let caller = admit(parts, state, S::SCOPE).await?;
         let required = || ApiError::parameter("X-Tenant-ID", TenantSlugError::Empty.to_string());
         let tenant = caller.tenant.clone().ok_or_else(required)?;
-        Ok(Self { tenant, caller, scope: PhantomData })
+        let place = state.limits.of_tenant(tenant.id)?;
+        Ok(Self { tenant, caller, _place: place, scope: PhantomData })
     }
 }
 

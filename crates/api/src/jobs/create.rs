@@ -19,6 +19,7 @@ use super::view::JobView;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, JsonBody, idempotency_conflict};
+use crate::middleware::origin;
 use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
@@ -118,6 +119,7 @@ async fn submit(
         input: None,
         created_at: now,
         expires_at: state.settings().task_expires_after.map(|after| now.plus(after)),
+        origin: origin(),
     };
     match state.stores.tasks.submit(task, promise).await? {
         Submission::Created(task) => {

@@ -11,7 +11,7 @@ use super::range::{Wanted, wanted};
 use super::receive::stored_path;
 use crate::auth::{Access, ReadAccess};
 use crate::error::ApiError;
-use crate::extract::IdPath;
+use crate::extract::{IdPath, is_known};
 use crate::openapi::refusals;
 use crate::state::ApiState;
 
@@ -47,7 +47,7 @@ pub async fn media_content(
     let tag = format!("\"{}\"", media.sha256);
     let mut response = Response::new(Body::empty());
     add_headers(response.headers_mut(), &media, &tag)?;
-    if text(&headers, header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.contains(&tag)) {
+    if is_known(&headers, &tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return Ok(response);
     }

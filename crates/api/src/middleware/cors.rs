@@ -25,6 +25,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
                     "x-api-key",
                     "x-tenant-id",
                     "x-request-id",
+                    "traceparent",
                     "idempotency-key",
                     "prefer",
                     "last-event-id",

@@ -5,12 +5,13 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use ortolan_domain::ErrorCode;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use ortolan_domain::{ErrorCode, Origin, TraceContext};
 use ortolan_service::telemetry::metrics::http_answered;
+use ortolan_service::telemetry::trace::{Span, SpanKind};
 use tracing::{Instrument, field};
 
-use super::{RequestId, drain, request_id};
+use super::{RequestId, drain, origin, request_id};
 use crate::error::ApiError;
 use crate::state::ApiState;
 use crate::v2;
@@ -25,7 +26,13 @@ pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Nex
     let id_text = id.to_str().unwrap_or_default().to_owned();
     request.extensions_mut().insert(RequestId(id_text.clone()));
     let line = AccessLine::of(&request);
-    let span = tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty);
+    let mut work = line.begin_span(request.headers());
+    let trace = work.context();
+    let span =
+        tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty, trace_id = field::Empty);
+    if let Some(trace) = trace {
+        span.record("trace_id", format!("{:032x}", trace.trace_id));
+    }
     let rest = drain::keep_rest(&mut request, state.settings());
     let run = async {
         let mut response = next.run(request).await;
@@ -34,7 +41,9 @@ pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Nex
         line.log(&response, started);
         response
     };
-    let mut response = run.instrument(span).await;
+    let origin = Origin { request_id: Some(id_text.clone()), trace };
+    let mut response = origin::within(origin, run.instrument(span)).await;
+    line.end_span(&mut work, response.status(), &id_text);
     add_headers(&mut response, id, started);
     response
 }
@@ -91,6 +100,27 @@ impl AccessLine {
     fn of(request: &Request) -> Self {
         let route = request.extensions().get::<MatchedPath>().cloned();
         Self { method: request.method().clone(), path: request.uri().path().to_owned(), route }
+    }
+
+    /// A span under the client's own; questions whether the process is well belong to no trace.
+    fn begin_span(&self, headers: &HeaderMap) -> Span {
+        if self.path.starts_with("/health") || self.path == "/metrics" {
+            return Span::default();
+        }
+        let given = headers.get(TraceContext::HEADER).and_then(|given| given.to_str().ok());
+        Span::begin("request", SpanKind::Server, given.and_then(TraceContext::parse))
+    }
+
+    fn end_span(&self, span: &mut Span, status: StatusCode, request_id: &str) {
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        span.rename(format!("{} {route}", self.method));
+        span.text("http.request.method", self.method.as_str());
+        span.text("http.route", route);
+        span.count("http.response.status_code", status.as_u16().into());
+        span.text("ortolan.request_id", request_id);
+        if status.is_server_error() {
+            span.fail(status.as_str());
+        }
     }
 
     fn log(&self, response: &Response, started: Instant) {

@@ -8,9 +8,11 @@ mod cors;
 mod drain;
 mod edge;
 mod guard;
+mod origin;
 mod request_id;
 
 pub use cors::cors;
 pub use edge::edge;
 pub use guard::guard;
+pub use origin::origin;
 pub use request_id::RequestId;

@@ -35,4 +35,5 @@ words! {
     Scope: domain::Scope::ALL, "One thing that a key may do.";
     ModelStatus: domain::model::ModelStatus::ALL, "Where a version of a model stands.";
     SlotName: domain::Slot::ALL, "What a model is for.";
+    PictureFormat: domain::media::PictureFormat::ALL, "A format that pictures are written in.";
 }

@@ -9,6 +9,7 @@ use super::answer::{Question, SharedAnswer, from_cache, to_cache};
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
+use crate::middleware::origin;
 use crate::quarantine::refuse_quarantined_pair;
 use crate::state::ApiState;
 
@@ -120,6 +121,7 @@ impl ApiState {
             timeout: asked.deadline.left(),
             batching: None,
             request_id: asked.request_id,
+            trace: origin().trace,
         };
         match self.inference.infer(request).await {
             Ok(answer) => {

@@ -91,6 +91,8 @@ struct ArtifactView<'a> {
     config_hash: &'a str,
     /// SHA-256 of the input.
     input_hash: &'a str,
+    /// The request that asked for it.
+    request_id: Option<&'a str>,
     /// When it was stored.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -115,6 +117,7 @@ impl<'a> From<&'a Artifact> for ArtifactView<'a> {
             model_sha256: provenance.model_sha256.as_deref(),
             config_hash: &provenance.config_hash,
             input_hash: &provenance.input_hash,
+            request_id: provenance.request_id.as_deref(),
             created_at: artifact.created_at,
         }
     }

@@ -3,6 +3,7 @@
 //! A submission is checked whole before anything is stored: type, configuration, media object, model. From then on the row is
 //! the truth; the dispatcher is only told that there is something to do.
 
+mod annotated;
 mod artifacts;
 mod cancel;
 mod enqueue;
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(reconcile::reconcile_tasks))
         .routes(routes!(get::get_task))
         .routes(routes!(artifacts::task_artifacts))
+        .routes(routes!(annotated::annotated_picture))
         .routes(routes!(events::task_events))
         .routes(routes!(enqueue::enqueue_task))
         .routes(routes!(cancel::cancel_task))

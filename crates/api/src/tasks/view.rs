@@ -30,7 +30,7 @@ pub struct TaskView<'a> {
     /// How urgent it is.
     #[schema(value_type = words::Priority)]
     pub priority: Priority,
-    /// How often it was handed out; only grows.
+    /// How often it was handed out; only grows, but for a hand-out that the queue did not take.
     pub attempt: i64,
     /// Grows with every change of status: the id of the latest event.
     pub version: i64,
@@ -64,6 +64,8 @@ pub struct TaskView<'a> {
     pub queue_time_ms: Option<f64>,
     /// How long the model took.
     pub inference_time_ms: Option<f64>,
+    /// The request that submitted it.
+    pub request_id: Option<&'a str>,
 }
 
 /// Why a task failed.
@@ -102,6 +104,7 @@ impl<'a> From<&'a Task> for TaskView<'a> {
             worker_id: task.worker_id.as_deref(),
             queue_time_ms: task.queue_time_ms(),
             inference_time_ms: task.inference_time_ms,
+            request_id: task.spec.origin.request_id.as_deref(),
         }
     }
 }

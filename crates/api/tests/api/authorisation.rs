@@ -27,6 +27,7 @@ const CASES: &[(&str, &str, &str, Other)] = &[
     ("GET", "/pipelines/steps", "read", Other::Own),
     ("GET", "/tasks/{task_id}", "read", Other::NotFound),
     ("GET", "/tasks/{task_id}/artifacts", "read", Other::NotFound),
+    ("GET", "/tasks/{task_id}/annotated", "read", Other::NotFound),
     ("GET", "/tasks/{task_id}/events", "read", Other::NotFound),
     ("POST", "/tasks/{task_id}/enqueue", "write", Other::NotFound),
     ("POST", "/tasks/{task_id}/cancel", "write", Other::NotFound),

@@ -109,6 +109,28 @@ async fn past_the_limit_of_requests_the_answer_is_too_busy() {
 }
 
 #[tokio::test]
+async fn one_tenants_requests_do_not_take_the_places_of_all() {
+    let app = TestApp::with(|settings| settings.max_requests_per_tenant = 1).await;
+    let (busy, other) = (app.tenant("a").await, app.tenant("b").await);
+    let id = busy.noop().await;
+    // Nothing dispatches, so this one waits; it is asked until it waits, and then left.
+    let path = format!("/tasks/{id}?wait=30");
+    let (mut waiting, mut is_refused) = (Box::pin(busy.get(&path)), false);
+    while !is_refused && futures::poll!(&mut waiting).is_pending() {
+        let answer = busy.get("/tasks").await;
+        if answer.status == 429 {
+            let refused = answer.refuses(429, "quota_exceeded");
+            assert_eq!(refused.header("retry-after"), "1");
+            is_refused = true;
+        }
+    }
+    assert!(is_refused, "the request that waits takes no place");
+    other.get("/tasks").await.is(200);
+    drop(waiting);
+    busy.get("/tasks").await.is(200);
+}
+
+#[tokio::test]
 async fn browsers_are_told_who_may_call() {
     let app = TestApp::new().await;
     let ask = |origin: &str| {

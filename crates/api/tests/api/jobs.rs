@@ -40,6 +40,7 @@ fn artifact(task: &Task) -> Artifact {
             producer_version: String::new(),
             model_profile: "balanced".to_owned(),
             model_sha256: None,
+            request_id: None,
         },
         created_at: task.started_at.unwrap(),
     }

@@ -2,6 +2,7 @@
 //! signals inside of the process, and a real local object store. Only the ML service is a double behind its port.
 #![allow(clippy::unwrap_used)]
 
+mod annotated;
 mod authorisation;
 mod edge;
 mod events;

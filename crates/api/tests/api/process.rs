@@ -168,6 +168,7 @@ async fn the_answer_is_the_result_once_the_task_has_completed() {
             producer_version: "1".to_owned(),
             model_profile: "balanced".to_owned(),
             model_sha256: None,
+            request_id: None,
         },
         created_at: Timestamp::default(),
     };

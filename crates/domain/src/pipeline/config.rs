@@ -121,7 +121,8 @@ mod tests {
         let names: Vec<_> = steps.iter().map(|step| step.name()).collect();
         assert_eq!(names, ["segmentation", "detection", "sahi_detection", "size_calculator", "aggregate_detections"]);
         let Step::SahiDetection(tiles) = steps[2] else { panic!("{steps:?}") };
-        assert_eq!((tiles.sahi_slice_width, tiles.sahi_slice_height, tiles.confidence_threshold), (256, 512, 0.25));
+        assert_eq!((tiles.sahi_slice_width, tiles.sahi_slice_height), (256, 512));
+        assert_eq!(tiles.find.confidence_threshold, 0.25);
         let slots: Vec<_> = config.pipeline_definition.slots().into_iter().map(|slot| slot.as_str()).collect();
         assert_eq!(slots, ["detect", "segment"]);
         let stored = serde_json::to_string(&config).unwrap();
@@ -141,7 +142,7 @@ mod tests {
             json!({"chain": [{"step": {"name": "detection", "kwargs": {"iou_threshold": 0.1}}}, step("detection")]});
         let config = check(one, json!({"iou_threshold": 0.2})).unwrap();
         let thresholds = config.pipeline_definition.steps().into_iter().map(|step| match step {
-            Step::Detection(settings) => (settings.iou_threshold, settings.confidence_threshold),
+            Step::Detection(settings) => (settings.find.iou_threshold, settings.find.confidence_threshold),
             _ => (0.0, 0.0),
         });
         assert_eq!(thresholds.collect::<Vec<_>>(), [(0.1, 0.8), (0.2, 0.8)]);

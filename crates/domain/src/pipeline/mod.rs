@@ -29,6 +29,6 @@ pub use merge::merge;
 pub use result::{ModelUsed, PipelineResultV1, ResultClasses, ResultDetection, ResultSegment, Results, StepReport};
 pub use setting::{Kind, Setting};
 pub use step::{
-    ClassificationSettings, DetectionSettings, FilterType, NoSettings, SahiSettings, SegmentFilterSettings,
-    SegmentationSettings, SpeciesSettings, Step,
+    ClassificationSettings, DetectionSettings, FilterType, FindSettings, NoSettings, SahiSettings,
+    SegmentFilterSettings, SpeciesSettings, Step,
 };

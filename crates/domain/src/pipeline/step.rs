@@ -12,7 +12,7 @@ pub enum Step {
     /// Boxes around objects, in the whole picture or in the crops of segments.
     Detection(DetectionSettings),
     /// Masks of objects.
-    Segmentation(SegmentationSettings),
+    Segmentation(FindSettings),
     /// Boxes around objects, looked for tile by tile.
     SahiDetection(SahiSettings),
     /// Classes of the whole picture.
@@ -32,65 +32,43 @@ pub enum Step {
 #[serde(deny_unknown_fields)]
 pub struct NoSettings {}
 
-/// Settings of `detection`.
+/// What every step that finds objects may be told, and all that `segmentation` may be. Unknown names are refused before a
+/// type is made of the settings, as flattened types cannot refuse them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DetectionSettings {
+pub struct FindSettings {
     /// Only what scores more than this, 0 to 1.
     pub confidence_threshold: f32,
-    /// A box goes when it overlaps a better one by more than this, 0 to 1.
+    /// A box goes when it overlaps a better one by more than this, 0 to 1; of tiles, within each of them.
     pub iou_threshold: f32,
     /// Only these classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<ClassRef>>,
-    /// At most this many, in each picture or crop.
+    /// At most this many: in each picture or crop, or after the merging of tiles.
     pub max_detections: u32,
-    /// Boxes of different classes compete too.
+    /// Boxes of different classes compete, or become one, too.
     pub class_agnostic: bool,
     /// Input size of a dynamic model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_size: Option<ImageSize>,
+}
+
+/// Settings of `detection`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DetectionSettings {
+    /// How objects are found.
+    #[serde(flatten)]
+    pub find: FindSettings,
     /// Looks only at the crops of segments of this class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segment_type: Option<String>,
 }
 
-/// Settings of `segmentation`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SegmentationSettings {
-    /// Only what scores more than this, 0 to 1.
-    pub confidence_threshold: f32,
-    /// A mask's box goes when it overlaps a better one by more than this, 0 to 1.
-    pub iou_threshold: f32,
-    /// Only these classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<ClassRef>>,
-    /// At most this many.
-    pub max_detections: u32,
-    /// Boxes of different classes compete too.
-    pub class_agnostic: bool,
-    /// Input size of a dynamic model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<ImageSize>,
-}
-
 /// Settings of `sahi_detection`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SahiSettings {
-    /// Only what scores more than this, 0 to 1.
-    pub confidence_threshold: f32,
-    /// Only these classes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classes: Option<Vec<ClassRef>>,
-    /// Within a tile a box goes when it overlaps a better one by more than this, 0 to 1.
-    pub iou_threshold: f32,
-    /// At most this many after merging.
-    pub max_detections: u32,
-    /// Input size of a dynamic model.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<ImageSize>,
+    /// How objects are found.
+    #[serde(flatten)]
+    pub find: FindSettings,
     /// Height of a tile in pixels.
     pub sahi_slice_height: u32,
     /// Width of a tile in pixels.
@@ -103,8 +81,6 @@ pub struct SahiSettings {
     pub match_metric: MatchMetric,
     /// How much overlap makes two boxes one, 0 to 1.
     pub match_threshold: f64,
-    /// Boxes of different classes become one too.
-    pub class_agnostic: bool,
     /// Looks at the picture as a whole as well.
     pub full_image: bool,
 }
@@ -148,13 +124,15 @@ pub struct SpeciesSettings {
 
 impl From<&SahiSettings> for SahiConfig {
     fn from(settings: &SahiSettings) -> Self {
+        let FindSettings { confidence_threshold, iou_threshold, classes, max_detections, class_agnostic, image_size } =
+            settings.find.clone();
         Self {
-            confidence_threshold: Some(settings.confidence_threshold),
-            iou_threshold: settings.iou_threshold,
-            classes: settings.classes.clone(),
-            max_detections: settings.max_detections,
-            class_agnostic: settings.class_agnostic,
-            image_size: settings.image_size,
+            confidence_threshold: Some(confidence_threshold),
+            iou_threshold,
+            classes,
+            max_detections,
+            class_agnostic,
+            image_size,
             slice_height: settings.sahi_slice_height,
             slice_width: settings.sahi_slice_width,
             overlap_ratio: settings.sahi_overlap_ratio,

@@ -11,6 +11,7 @@ use anyhow::Result;
 use ortolan_assembly::program::Process;
 use ortolan_assembly::{Ports, checks, host, settings::tensor_bytes, storage};
 use ortolan_blobs::Blobs;
+use ortolan_engine::Gpus;
 use ortolan_ml_client::Inference;
 use ortolan_results::Number;
 use ortolan_runner::RunnerPool;
@@ -76,6 +77,7 @@ pub async fn ml_service(
         signals: ports.signals.clone(),
         number,
         clock: ports.clock.clone(),
+        gpus: Gpus::open(),
         settings,
     })?;
     service.preload(&config.ml.model_preload, config.ml.model_init == ModelInit::Strict).await?;

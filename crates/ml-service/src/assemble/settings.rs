@@ -53,6 +53,7 @@ pub fn ml_service(config: &Config, runtime_library: &Path, drain: Duration) -> M
         models_folder: Some(config.model_cache_dir()),
         isolation: isolation(config).to_owned(),
         runtime_version: runtime::version(runtime_library),
+        gpu_memory_limit_bytes: config.ml.runner_memory_mb << 20,
     }
 }
 

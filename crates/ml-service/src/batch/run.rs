@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use ortolan_domain::ErrorCode;
-use ortolan_domain::job::MlError;
 use ortolan_domain::tensor::{Output, OutputValue, Tensor, concat_rows, split_rows};
 use ortolan_ml_client::{BatchClose, InferAnswer};
 use ortolan_runner::{CheckedInputs, Timings};
@@ -25,7 +23,7 @@ pub(super) async fn permit(service: &MlService, batch: &mut Batch) -> Option<Per
     };
     outcome
         .inspect_err(|full| {
-            let error = MlError::new(ErrorCode::Overloaded, full.to_string());
+            let error = convert::full(full);
             batch.members.drain(..).for_each(|member| drop(member.answer.send(Err(error.clone()))));
         })
         .ok()

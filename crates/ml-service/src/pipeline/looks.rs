@@ -1,13 +1,14 @@
 //! The steps that run a model on the picture.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use ortolan_domain::config::{ClassRef, ImageSize, SahiConfig};
+use ortolan_domain::config::SahiConfig;
 use ortolan_domain::job::MlError;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::pipeline::{
-    ClassificationSettings, DetectionSettings, Findings, FoundClasses, FoundObject, FoundSegment, SahiSettings,
-    SegmentationSettings, overlap,
+    ClassificationSettings, DetectionSettings, FindSettings, Findings, FoundClasses, FoundObject, FoundSegment,
+    SahiSettings, overlap,
 };
 use ortolan_domain::{ErrorCode, Slot};
 use ortolan_runner::{Area, CallContext, MAX_CROPS, ModelSource, VisionAnswer, VisionRequest};
@@ -18,10 +19,7 @@ use super::{Run, convert};
 impl Run<'_> {
     /// Finds objects: in the whole picture, or in the crops of segments of one class.
     pub(super) async fn detect(&self, settings: &DetectionSettings, found: &mut Findings) -> Result<(), MlError> {
-        let mut options = options(settings.confidence_threshold, settings.classes.as_deref(), settings.image_size);
-        options.iou_threshold = settings.iou_threshold;
-        options.max_detections = settings.max_detections as usize;
-        options.class_agnostic = settings.class_agnostic;
+        let options = options(&settings.find);
         match &settings.segment_type {
             None => {
                 let answer = self.look(Slot::Detect, options, Area::Whole).await?;
@@ -80,12 +78,8 @@ impl Run<'_> {
     }
 
     /// Finds masks.
-    pub(super) async fn segment(&self, settings: &SegmentationSettings, found: &mut Findings) -> Result<(), MlError> {
-        let mut options = options(settings.confidence_threshold, settings.classes.as_deref(), settings.image_size);
-        options.iou_threshold = settings.iou_threshold;
-        options.max_detections = settings.max_detections as usize;
-        options.class_agnostic = settings.class_agnostic;
-        let answer = self.look(Slot::Segment, options, Area::Whole).await?;
+    pub(super) async fn segment(&self, settings: &FindSettings, found: &mut Findings) -> Result<(), MlError> {
+        let answer = self.look(Slot::Segment, options(settings), Area::Whole).await?;
         found.add_segments(convert::segments(answer.output)?);
         Ok(())
     }
@@ -114,9 +108,10 @@ impl Run<'_> {
             .with_permit(permit);
         let key = service.key(ModelRef::new(self.job.tenant.clone(), slot));
         let request = VisionRequest { slot, options, area };
-        let sha256 = ModelSource::sha256(&*model).to_owned();
+        let (sha256, began) = (ModelSource::sha256(&*model).to_owned(), Instant::now());
         let answer = service.0.pool.vision_held(&key, model, request, &self.picture, context).await;
-        let answer = answer.map_err(|error| crate::convert::crash(&error, slot, &sha256, self.job))?;
+        let answer = answer.map_err(|error| crate::convert::crash(&error, slot, &sha256, self.job));
+        let answer = service.looked(&key, waited, began.elapsed(), answer)?;
         self.log.looked(waited, &answer.timings);
         Ok(answer)
     }
@@ -134,11 +129,14 @@ impl Run<'_> {
     }
 }
 
-fn options(confidence: f32, classes: Option<&[ClassRef]>, image_size: Option<ImageSize>) -> VisionOptions {
+fn options(settings: &FindSettings) -> VisionOptions {
     VisionOptions {
-        confidence_threshold: confidence,
-        classes: classes.into_iter().flatten().map(crate::convert::class).collect(),
-        image_size: image_size.map(|size| ortolan_vision::ImageSize::HeightWidth(size.height_width())),
+        confidence_threshold: settings.confidence_threshold,
+        iou_threshold: settings.iou_threshold,
+        classes: settings.classes.clone().unwrap_or_default(),
+        max_detections: settings.max_detections as usize,
+        class_agnostic: settings.class_agnostic,
+        image_size: settings.image_size,
         ..VisionOptions::default()
     }
 }

@@ -83,7 +83,7 @@ impl Run<'_> {
         }
         .map_err(|error| MlError { detail: format!("step {}: {}", step.name(), error.detail), ..error })?;
         self.log.ended(step.name(), began.elapsed());
-        tracing::debug!(step = step.name(), duration_ms = began.elapsed().as_secs_f64() * 1e3, "step ended");
+        tracing::info!(step = step.name(), duration_ms = began.elapsed().as_secs_f64() * 1e3, "step ended");
         Ok(found)
     }
 }

@@ -71,6 +71,12 @@ impl Client {
             .map_err(|source| ClientError::Unreadable { url: self.target.url().to_owned(), source: source.into() })
     }
 
+    /// Sends a request and reads the bytes of the answer.
+    pub(super) async fn bytes(&self, request: RequestBuilder) -> Result<Vec<u8>, ClientError> {
+        let answer = self.send(request).await?;
+        answer.bytes().await.map(Vec::from).map_err(|source| self.unreachable(source))
+    }
+
     /// Reads the health document, whatever its status says.
     pub async fn health(&self) -> Result<serde_json::Value, ClientError> {
         let request = self.http.get(format!("{}/health", self.target.url()));

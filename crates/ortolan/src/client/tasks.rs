@@ -1,5 +1,6 @@
 //! Tasks and their results.
 
+use ortolan_domain::media::PictureFormat;
 use ortolan_domain::{Priority, TaskType};
 use reqwest::Method;
 use reqwest::multipart::Form;
@@ -90,6 +91,17 @@ impl Client {
     /// Has lost work found and repaired now, and gives the report.
     pub async fn reconcile(&self) -> Result<Value, ClientError> {
         self.json(self.request(Method::POST, "/tasks/reconcile")).await
+    }
+
+    /// A task's picture with what was found in it, as a file.
+    pub async fn annotated(
+        &self,
+        id: Uuid,
+        format: PictureFormat,
+        max_px: Option<u32>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let query = [("format", Some(format.as_str().to_owned())), ("max_px", max_px.map(|edge| edge.to_string()))];
+        self.bytes(self.request(Method::GET, &format!("/tasks/{id}/annotated")).query(&query)).await
     }
 
     /// The first `most` results of a task.

@@ -1,11 +1,13 @@
 //! `ortolan tasks`.
 
+mod annotated;
 mod list;
 mod submit;
 
 use clap::Subcommand;
 use uuid::Uuid;
 
+pub use annotated::AnnotatedArgs;
 pub use list::ListArgs;
 pub use submit::SubmitArgs;
 
@@ -48,6 +50,8 @@ pub enum TasksCommand {
         #[arg(long, value_name = "NUMBER", default_value_t = usize::MAX, hide_default_value = true)]
         limit: usize,
     },
+    /// Fetch a task's picture with what was found in it
+    Annotated(AnnotatedArgs),
     /// Wait for a task's end; exit code 1 when it failed or was cancelled
     Follow {
         /// Its id
@@ -77,6 +81,7 @@ pub(super) async fn run(command: TasksCommand, session: &Session) -> Result<(), 
             let artifacts = client.artifacts(task_id, limit).await?;
             terminal.show(&artifacts, |artifacts| boxes(*terminal, &findings(artifacts)))
         }
+        TasksCommand::Annotated(args) => annotated::run(args, session).await,
         TasksCommand::Follow { task_id } => follow(session, task_id).await,
         TasksCommand::Reconcile => terminal.json(&client.reconcile().await?),
     }

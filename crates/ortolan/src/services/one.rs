@@ -27,14 +27,14 @@ pub async fn run_or_check(
 /// Runs the service of that role until the process is told to stop.
 pub async fn run(role: Role, args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, role), args.config.as_deref())?;
-    let service: program::Service = match role {
-        Role::Api => |process| Box::pin(api::serve(process)),
-        Role::Worker => |process| Box::pin(worker::serve(process)),
-        Role::MlService => |process| Box::pin(ml_service::serve(process)),
-        Role::Reconciler => |process| Box::pin(reconciler::serve(process)),
+    let (name, service): (_, program::Service) = match role {
+        Role::Api => ("ortolan-api", |process| Box::pin(api::serve(process))),
+        Role::Worker => ("ortolan-worker", |process| Box::pin(worker::serve(process))),
+        Role::MlService => ("ortolan-ml-service", |process| Box::pin(ml_service::serve(process))),
+        Role::Reconciler => ("ortolan-reconciler", |process| Box::pin(reconciler::serve(process))),
         Role::Everything => return Err(Failure::Usage("`ortolan up` runs everything".to_owned())),
     };
-    let outcome = program::run(service, config).await;
+    let outcome = program::run(name, service, config).await;
     terminal.note("Stopped.");
     outcome.map_err(|error| Failure::internal("the service ended", error))
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use ortolan::cli::{GlobalArgs, UpArgs};
 use ortolan::demo::{DemoOptions, run_demo};
 use ortolan::{Failure, Terminal, client};
+use ortolan_assembly::Traces;
 use ortolan_assembly::program::Process;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Role};
@@ -24,6 +25,8 @@ pub async fn run(args: UpArgs, global: &GlobalArgs, terminal: Terminal) -> Resul
     let process = process.map_err(|error| Failure::internal("the process could not be prepared", error))?;
     let Process { config, shutdown, .. } = &process;
     let listener = listen(config, args.listen.is_some()).await?;
+    let traces = Traces::start(config, "ortolan");
+    let traces = traces.map_err(|error| Failure::internal("traces cannot be sent", error))?;
     let started = embedded::start(&process, listener).await;
     let installation = started.map_err(|error| Failure::internal("the services could not be started", error))?;
     greet(&installation, config, terminal)?;
@@ -32,6 +35,7 @@ pub async fn run(args: UpArgs, global: &GlobalArgs, terminal: Terminal) -> Resul
         shutdown.begin();
     }
     installation.ended().await;
+    traces.end().await;
     if args.once && shown.is_ok() {
         terminal.note(&format!("Stopped after {:.1} s in all.", began.elapsed().as_secs_f64()));
     }

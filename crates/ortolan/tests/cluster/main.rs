@@ -7,6 +7,7 @@ mod buckets;
 mod caches;
 mod connections;
 mod forged;
+mod observed;
 mod processes;
 mod reconcilers;
 mod registry;

@@ -36,6 +36,24 @@ async fn processes_wait_for_their_stores_and_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_still_waits_for_the_database_stops_cleanly_when_told_to() {
+    let (postgres, redis) = (ThrowAwayPostgres::prepare().unwrap(), ThrowAwayRedis::start().unwrap());
+    let mut cluster = Cluster::on(PROGRAM, &postgres.url("postgres"), redis.url()).unwrap();
+    for service in ["api", "worker", "reconciler"] {
+        let process = cluster.start(service, &[]).unwrap();
+        let waits = format!("== {service}");
+        until("it waits for the database", async || {
+            let logs = cluster.logs();
+            let own = logs.split("== ").find(|part| format!("== {part}").starts_with(&waits));
+            own.is_some_and(|own| own.contains("waiting for the database"))
+        })
+        .await;
+        let status = cluster.stop(process).unwrap();
+        assert_eq!(status.code(), Some(0), "{service}: {}", cluster.logs());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_sigterm_ends_a_worker_at_once() {
     let mut cluster = Cluster::prepare(PROGRAM).unwrap();
     let processes = start_all(&mut cluster, &["api", "ml-service", "worker"]).await;

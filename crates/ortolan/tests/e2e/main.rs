@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod annotated;
 mod cancel;
 mod crashes;
 mod hostile_media;
@@ -10,6 +11,7 @@ mod jobs;
 mod late;
 mod load_script;
 mod main_job;
+mod metrics;
 mod model_commands;
 mod models;
 mod pictures;
@@ -19,6 +21,7 @@ mod registry;
 mod restart;
 mod tenants;
 mod tiled;
+mod traces;
 
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 

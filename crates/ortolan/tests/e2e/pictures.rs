@@ -21,6 +21,7 @@ async fn every_format_gives_the_boxes_of_the_reference() {
         "shapes_v_palette.gif",
         "shapes_v_rgba.png",
         "shapes_v_cmyk.jpg",
+        "shapes_v.avif",
     ] {
         let (_, artifacts) = run(&tenant, "object_detection", picture, json!({"confidence_threshold": 0.25})).await;
         let reference = reference("shapes_det_160", picture);

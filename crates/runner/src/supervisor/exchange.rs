@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::io::unix::AsyncFd;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::error::RunnerError;
 use crate::supervisor::calls::{Reply, Ticket, Unexpected};
@@ -16,7 +16,7 @@ use crate::supervisor::host::Request;
 use crate::supervisor::process::{Process, Verdict};
 use crate::wire::message::{self, Head, OwnedPart, PartKind};
 use crate::wire::packet::{self, Packet};
-use crate::wire::protocol::{Status, error_of};
+use crate::wire::protocol::{Operation, Status, error_of};
 use crate::wire::segment::{MAX_SLOTS, sealed_file};
 
 impl Process {
@@ -37,6 +37,7 @@ impl Process {
             Some(bytes) => Some(bounds.limit(seal(bytes)).await??),
             None => None,
         };
+        let (began, operation) = (Instant::now(), request.operation);
         let Ticket { slot, id, mut answer } = self.calls().reserve(context.permit, context.progress)?;
         self.submit(slot, id, &request, attachment.as_ref())?;
         drop((request, attachment));
@@ -50,7 +51,20 @@ impl Process {
             }
         };
         guard.disarm();
+        self.log(operation, began, &reply);
         reply
+    }
+
+    /// A line for what takes long; predictions are far too many for one each, unless somebody looks for them.
+    fn log(&self, operation: Operation, began: Instant, reply: &Reply) {
+        let (pid, duration_ms) = (self.pid(), began.elapsed().as_secs_f64() * 1e3);
+        let error = reply.as_ref().err().map(ToString::to_string);
+        match operation {
+            Operation::Infer | Operation::Read => {
+                tracing::debug!(pid, ?operation, duration_ms, error, "runner answered")
+            }
+            _ => tracing::info!(pid, ?operation, duration_ms, error, "runner answered"),
+        }
     }
 
     /// Writes a call into its slot and puts it into the queue; gives the slot back when that fails.

@@ -5,9 +5,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use ortolan_domain::TenantSlug;
+use ortolan_domain::media::PictureWriting;
 use serde::Serialize;
 
-use crate::answer::{EncodeRequest, HeldFacts, VisionAnswer, VisionRequest};
+use crate::answer::{HeldFacts, VisionAnswer, VisionRequest};
 use crate::error::RunnerError;
 use crate::supervisor::RunnerPool;
 use crate::supervisor::context::CallContext;
@@ -16,7 +17,7 @@ use crate::supervisor::groups::Lease;
 use crate::supervisor::host::{Request, malformed};
 use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::wire::message::{OwnedPart, PartKind};
-use crate::wire::protocol::{EncodedHead, HeldVision, Operation, ReadRequest, json_of};
+use crate::wire::protocol::{DrawRequest, EncodeRequest, EncodedHead, HeldVision, Operation, ReadRequest, json_of};
 
 /// Most bytes of a written picture that are taken from a runner.
 const MAX_FILE_BYTES: usize = 256 << 20;
@@ -46,6 +47,13 @@ impl Drop for Place {
     }
 }
 
+impl HeldPicture {
+    fn from_answer(place: Place, parts: &[OwnedPart], media: Option<Bytes>) -> Result<Self, RunnerError> {
+        let HeldFacts { width, height } = json_of(parts).ok_or_else(malformed)?;
+        Ok(Self { place, width, height, media })
+    }
+}
+
 impl RunnerPool {
     /// Decodes a picture once, for several calls.
     pub async fn hold_picture(
@@ -67,8 +75,23 @@ impl RunnerPool {
         let mut call = Request::new(Operation::Hold, place.number);
         call.media = Some(media.clone());
         let parts = place.lease.host().call(call, context).await?;
-        let facts: HeldFacts = json_of(&parts).ok_or_else(malformed)?;
-        Ok(HeldPicture { place, width: facts.width, height: facts.height, media: Some(media) })
+        HeldPicture::from_answer(place, &parts, Some(media))
+    }
+
+    /// Draws what was found into a copy of a held picture, which is held too. `findings` is a JSON list of artifacts'
+    /// payloads; those that have no place in a picture are left out.
+    pub async fn draw_into(
+        &self,
+        picture: &HeldPicture,
+        findings: Bytes,
+        context: CallContext,
+    ) -> Result<HeldPicture, RunnerError> {
+        let place = self.place(Arc::clone(&picture.place.lease));
+        let mut call = Request::new(Operation::Draw, place.number);
+        call.json = Some(json(&DrawRequest { picture: picture.place.number })?);
+        call.media = Some(findings);
+        let parts = place.lease.host().call(call, context).await?;
+        HeldPicture::from_answer(place, &parts, None)
     }
 
     /// Runs a held picture through a model, loading the model first unless it is loaded.
@@ -98,18 +121,17 @@ impl RunnerPool {
         json_of(&parts).filter(is_sound).ok_or_else(malformed)
     }
 
-    /// Writes a held picture as a JPEG, with a longest edge of at most `longest_edge_px`; `quality` is from 1 to 100.
-    pub async fn encode_picture(
+    /// Writes a held picture as a file.
+    pub async fn write_picture(
         &self,
         picture: &HeldPicture,
-        longest_edge_px: Option<u32>,
-        quality: u8,
+        writing: PictureWriting,
         context: CallContext,
     ) -> Result<Bytes, RunnerError> {
         let (cancel, deadline) = (context.cancel.clone(), context.deadline);
         let file = self.place(Arc::clone(&picture.place.lease));
         let mut call = Request::new(Operation::Encode, file.number);
-        call.json = Some(json(&EncodeRequest { picture: picture.place.number, longest_edge_px, quality })?);
+        call.json = Some(json(&EncodeRequest { picture: picture.place.number, writing })?);
         let parts = file.lease.host().call(call, context).await?;
         let (head, first) = encoded(&parts).ok_or_else(malformed)?;
         let size =

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ortolan_domain::media::MediaFacts;
 use ortolan_domain::{Clock, Slot, TenantSlug, hash};
 use ortolan_engine::Device;
+use ortolan_service::telemetry::metrics;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -257,6 +258,7 @@ impl Inner {
         let facts: Result<ModelFacts, _> = loaded.and_then(|parts| json_of(&parts).ok_or_else(malformed));
         // A load that was given up may have come to its end all the same.
         let facts = facts.inspect_err(|_| lease.unload(number))?;
+        metrics::ml_model_loaded(began.elapsed());
         tracing::info!(
             tenant_id = %key.tenant(),
             model_type = %key.model.name,

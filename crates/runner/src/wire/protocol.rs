@@ -1,6 +1,7 @@
 //! What calls ask, how they end, and the JSON that goes along.
 
 use ortolan_domain::Slot;
+use ortolan_domain::media::PictureWriting;
 use ortolan_engine::{Device, EngineError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -26,6 +27,9 @@ pub(crate) enum Operation {
     Hold,
     /// A held picture through a loaded model; [`HeldVision`] to a vision answer.
     VisionHeld,
+    /// Draw findings into a copy of a held picture and hold that under the head's number; [`DrawRequest`] and a JSON list of
+    /// payloads, which travels as a medium does, to held facts.
+    Draw,
     /// Write a held picture as a file, the rest of which is kept under the head's number; to [`EncodedHead`] and its begin.
     Encode,
     /// A piece of the file under the head's number; [`ReadRequest`] to bytes.
@@ -33,7 +37,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Load,
         Self::Vision,
         Self::Probe,
@@ -41,6 +45,7 @@ impl Operation {
         Self::Trial,
         Self::Hold,
         Self::VisionHeld,
+        Self::Draw,
         Self::Encode,
         Self::Read,
     ];
@@ -51,7 +56,7 @@ impl Operation {
 
     /// True when the call brings a medium, in its slot or attached.
     pub(crate) const fn takes_media(self) -> bool {
-        matches!(self, Self::Vision | Self::Probe | Self::Hold)
+        matches!(self, Self::Vision | Self::Probe | Self::Hold | Self::Draw)
     }
 
     pub(crate) fn from_code(code: u16) -> Option<Self> {
@@ -245,6 +250,22 @@ pub(crate) struct HeldVision {
     pub(crate) picture: u32,
     /// What is asked.
     pub(crate) request: VisionRequest,
+}
+
+/// A held picture that is drawn into.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DrawRequest {
+    /// The number that the picture is held under.
+    pub(crate) picture: u32,
+}
+
+/// A held picture that is written as a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EncodeRequest {
+    /// The number that the picture is held under.
+    pub(crate) picture: u32,
+    /// How.
+    pub(crate) writing: PictureWriting,
 }
 
 /// The front of a written file.

@@ -101,6 +101,7 @@ impl Workbench {
             Operation::Trial => trial::serve(&*self.model(call.model)?, control, sink),
             Operation::Hold => self.pictures.hold(call, sink),
             Operation::VisionHeld => vision::serve_held(&*self.model(call.model)?, &self.pictures, call, control, sink),
+            Operation::Draw => self.pictures.draw(call, sink),
             Operation::Encode => self.pictures.encode(call, sink),
             Operation::Read => self.pictures.read(call, sink),
         }

@@ -181,7 +181,7 @@ impl Check<'_> {
     }
 
     fn addresses(&self) -> Result<(), ConfigError> {
-        let Config { server, ml, callback, storage, .. } = self.0;
+        let Config { server, ml, callback, storage, traces, .. } = self.0;
         if let Some(other) = server.cors_origins.iter().find(|origin| !is_origin(origin)) {
             let reason =
                 format!("{other:?} is no origin: expected `https://host` or `http://host:port` without a path");
@@ -189,6 +189,7 @@ impl Check<'_> {
         }
         let urls = [
             ("ml.service_url", Some(&ml.service_url)),
+            ("traces.endpoint", traces.endpoint.as_ref()),
             ("callback.backend_url", callback.backend_url.as_ref()),
             ("storage.s3_endpoint", storage.s3_endpoint.as_ref()),
             ("storage.gcs_base_url", storage.gcs_base_url.as_ref()),

@@ -81,6 +81,8 @@ pub struct Config {
     pub callback: CallbackConfig,
     /// Logs.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
     /// Keys that must not be shown.
     pub secrets: SecretsConfig,
     #[serde(skip)]

@@ -65,6 +65,7 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("limits.open_tasks_per_tenant", 1.0, 1_000_000_000.0),
     ("limits.max_image_px", 1.0, 4_294_836_225.0),
     ("callback.timeout_s", 1.0, 3_600.0),
+    ("traces.sample_ratio", 0.0, 1.0),
 ];
 
 /// The range of a setting, when it is a number.

@@ -13,6 +13,7 @@ pub(crate) const SETTINGS: &[&str] = &[
     "secrets.secret_key",
     "secrets.sentry_dsn",
     "secrets.operator_key",
+    "secrets.otlp_headers",
     "storage.s3_access_key_id",
     "storage.s3_secret_access_key",
     "storage.s3_session_token",

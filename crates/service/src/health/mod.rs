@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 #[cfg(feature = "http")]
-pub use routes::{routes, routes_while_waiting};
+pub use routes::{MetricsPage, routes, routes_while_waiting};
 
 use crate::Shutdown;
 use crate::config::Environment;

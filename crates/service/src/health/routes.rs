@@ -1,5 +1,7 @@
 //! The health and metrics endpoints, which answer without a key.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,16 +13,50 @@ use ortolan_domain::{ErrorCode, Problem};
 use serde_json::{Value, json};
 
 use super::{HealthRegistry, HealthReport};
-use crate::telemetry::MetricsHandle;
+use crate::telemetry::{MetricsHandle, Published, gathered};
+
+type Gathering = Pin<Box<dyn Future<Output = Vec<Published>> + Send>>;
+
+/// What `/metrics` shows: the process's own metrics, and where it may ask for those of processes without a port.
+#[derive(Clone)]
+pub struct MetricsPage {
+    own: MetricsHandle,
+    others: Option<Arc<dyn Fn() -> Gathering + Send + Sync>>,
+}
+
+impl MetricsPage {
+    /// The process's own metrics, and what `others` gives each time.
+    pub fn with_others<F, R>(own: MetricsHandle, others: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Vec<Published>> + Send + 'static,
+    {
+        Self { own, others: Some(Arc::new(move || Box::pin(others()))) }
+    }
+
+    async fn render(&self) -> String {
+        let own = self.own.render();
+        match &self.others {
+            Some(others) => gathered(&own, &others().await),
+            None => own,
+        }
+    }
+}
+
+impl From<MetricsHandle> for MetricsPage {
+    fn from(own: MetricsHandle) -> Self {
+        Self { own, others: None }
+    }
+}
 
 /// `/health`, `/health/live`, `/health/ready` and `/metrics`, to be merged into a service's routes.
-pub fn routes<S: Clone + Send + Sync + 'static>(health: HealthRegistry, metrics: MetricsHandle) -> Router<S> {
+pub fn routes<S: Clone + Send + Sync + 'static>(health: HealthRegistry, metrics: impl Into<MetricsPage>) -> Router<S> {
     Router::new()
         .route("/health", get(report))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .with_state(health)
-        .route("/metrics", get(text).with_state(metrics))
+        .route("/metrics", get(text).with_state(metrics.into()))
 }
 
 /// What a process answers that has to wait for something before it can work: it lives, and is not ready. Everything else
@@ -55,6 +91,6 @@ async fn ready(State(health): State<HealthRegistry>) -> impl IntoResponse {
     (code, Json(json!({ "status": status, "checks": health.report().await.checks })))
 }
 
-async fn text(State(metrics): State<MetricsHandle>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+async fn text(State(metrics): State<MetricsPage>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render().await)
 }

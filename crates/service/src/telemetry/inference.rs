@@ -1,4 +1,4 @@
-//! Metrics of inferences with tensors, under our names and under those that boards made for Triton ask for.
+//! Metrics of inferences, under our names and under those that boards made for Triton ask for.
 
 use std::time::Duration;
 
@@ -15,6 +15,17 @@ const RUNS: &str = "ortolan_ml_infer_runs_total";
 const EVICTIONS: &str = "ortolan_ml_model_evictions_total";
 const MODEL_BYTES: &str = "ortolan_ml_models_bytes";
 
+const NV_CPU_MEMORY: &str = "nv_cpu_memory_used_bytes";
+const NV_GPU_MEMORY_TOTAL: &str = "nv_gpu_memory_total_bytes";
+const NV_GPU_MEMORY_USED: &str = "nv_gpu_memory_used_bytes";
+const NV_GPU_UTILIZATION: &str = "nv_gpu_utilization";
+const NV_GPU_POWER: &str = "nv_gpu_power_usage";
+const NV_GPU_POWER_LIMIT: &str = "nv_gpu_power_limit";
+const NV_GPU_ENERGY: &str = "nv_energy_consumption";
+const NV_CACHE_HITS: &str = "nv_cache_num_hits_per_model";
+const NV_CACHE_MISSES: &str = "nv_cache_num_misses_per_model";
+const NV_PENDING: &str = "nv_inference_pending_request_count";
+const NV_LOAD_SECONDS: &str = "nv_model_load_duration_secs";
 const NV_SUCCESS: &str = "nv_inference_request_success";
 const NV_FAILURE: &str = "nv_inference_request_failure";
 const NV_COUNT: &str = "nv_inference_count";
@@ -44,11 +55,80 @@ pub struct Run<'a> {
 pub fn request_ended(outcome: &'static str, took: Duration) {
     counter!(REQUESTS, "outcome" => outcome).increment(1);
     histogram!(REQUEST_SECONDS).record(took);
-    counter!(if outcome == "ok" { NV_SUCCESS } else { NV_FAILURE }).increment(1);
+    match outcome {
+        "ok" => counter!(NV_SUCCESS).increment(1),
+        code => counter!(NV_FAILURE, "reason" => reason(code)).increment(1),
+    }
     counter!(NV_REQUEST_US).increment(microseconds(took));
 }
 
-/// Records a run that ended well.
+/// Counts a look into the cache of predictions.
+pub(super) fn cache_asked(is_hit: bool) {
+    counter!(if is_hit { NV_CACHE_HITS } else { NV_CACHE_MISSES }).increment(1);
+}
+
+/// Sets how many inferences wait for their turn.
+pub fn pending(count: usize) {
+    gauge!(NV_PENDING).set(count as f64);
+}
+
+/// Sets how long the latest load of a model took.
+pub(super) fn model_loaded(took: Duration) {
+    gauge!(NV_LOAD_SECONDS).set(took.as_secs_f64());
+}
+
+/// Sets what the runners take of the machine's memory.
+pub fn runners_memory(bytes: u64) {
+    gauge!(NV_CPU_MEMORY).set(bytes as f64);
+}
+
+/// One GPU as it is now; what it does not tell is left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Gpu<'a> {
+    /// Its id.
+    pub uuid: &'a str,
+    /// All of its memory.
+    pub memory_total_bytes: u64,
+    /// What of it is in use.
+    pub memory_used_bytes: u64,
+    /// The share of the last moments in which it did something, 0 to 1.
+    pub utilisation: Option<f64>,
+    /// What it draws, in watts.
+    pub power_w: Option<f64>,
+    /// What it may draw, in watts.
+    pub power_limit_w: Option<f64>,
+    /// What it has drawn so far, in joules.
+    pub energy_j: Option<f64>,
+}
+
+/// Sets what a GPU tells of itself.
+pub fn gpu(gpu: &Gpu<'_>) {
+    let figures = [
+        (NV_GPU_MEMORY_TOTAL, Some(gpu.memory_total_bytes as f64)),
+        (NV_GPU_MEMORY_USED, Some(gpu.memory_used_bytes as f64)),
+        (NV_GPU_UTILIZATION, gpu.utilisation),
+        (NV_GPU_POWER, gpu.power_w),
+        (NV_GPU_POWER_LIMIT, gpu.power_limit_w),
+        (NV_GPU_ENERGY, gpu.energy_j),
+    ];
+    for (name, figure) in figures {
+        if let Some(figure) = figure {
+            gauge!(name, "gpu_uuid" => gpu.uuid.to_owned()).set(figure);
+        }
+    }
+}
+
+/// Why an inference failed, in the words that boards made for Triton know.
+fn reason(code: &str) -> &'static str {
+    match code {
+        "overloaded" | "quota_exceeded" | "rate_limited" => "REJECTED",
+        "cancelled" | "deadline_exceeded" => "CANCELED",
+        "run_failed" | "crashed" | "out_of_memory" => "BACKEND",
+        _ => "OTHER",
+    }
+}
+
+/// Records a run of a model, of tensors or of a picture, that ended well.
 pub fn ran(run: &Run<'_>) {
     let requests = run.waits.len() as u64;
     run.waits.iter().for_each(|waited| histogram!(QUEUE_SECONDS).record(*waited));
@@ -77,14 +157,16 @@ fn microseconds(time: Duration) -> u64 {
 
 pub(super) fn describe() {
     let counters = [
-        (REQUESTS, "Inferences with tensors that ended, by outcome"),
-        (ROWS, "Rows that went through models"),
-        (RUNS, "Runs of models with tensors"),
+        (REQUESTS, "Inferences that ended, by outcome"),
+        (ROWS, "Rows and pictures that went through models"),
+        (RUNS, "Runs of models"),
         (EVICTIONS, "Models unloaded because of the cache's limits"),
+        (NV_CACHE_HITS, "Predictions answered out of the cache"),
+        (NV_CACHE_MISSES, "Predictions that were not in the cache"),
         (NV_SUCCESS, "Inferences that ended well"),
         (NV_FAILURE, "Inferences that did not"),
-        (NV_COUNT, "Rows that went through models"),
-        (NV_EXEC_COUNT, "Runs of models with tensors"),
+        (NV_COUNT, "Rows and pictures that went through models"),
+        (NV_EXEC_COUNT, "Runs of models"),
         (NV_REQUEST_US, "Time of all inferences from arrival to answer"),
         (NV_QUEUE_US, "Time that inferences waited"),
         (NV_INPUT_US, "Time for preparing inputs"),
@@ -92,7 +174,7 @@ pub(super) fn describe() {
         (NV_OUTPUT_US, "Time for reading outputs"),
     ];
     let times = [
-        (REQUEST_SECONDS, "Inference with tensors from arrival to answer"),
+        (REQUEST_SECONDS, "Inference from arrival to answer"),
         (QUEUE_SECONDS, "Wait of an inference for its turn and for others to share a run with"),
         (PREPROCESS_SECONDS, "Decoding and preparing inputs of a run"),
         (RUN_SECONDS, "Run of a model"),
@@ -100,5 +182,17 @@ pub(super) fn describe() {
     ];
     counters.into_iter().for_each(|(name, help)| describe_counter!(name, help));
     times.into_iter().for_each(|(name, help)| describe_histogram!(name, Unit::Seconds, help));
+    let gauges = [
+        (NV_CPU_MEMORY, "Resident memory of the runners"),
+        (NV_GPU_MEMORY_TOTAL, "Memory of a GPU"),
+        (NV_GPU_MEMORY_USED, "Memory of a GPU that is in use"),
+        (NV_GPU_UTILIZATION, "Share of the time in which a GPU did something, 0 to 1"),
+        (NV_GPU_POWER, "What a GPU draws, in watts"),
+        (NV_GPU_POWER_LIMIT, "What a GPU may draw, in watts"),
+        (NV_GPU_ENERGY, "What a GPU has drawn since its driver was loaded, in joules"),
+    ];
+    gauges.into_iter().for_each(|(name, help)| describe_gauge!(name, help));
+    describe_gauge!(NV_PENDING, "Inferences that wait for their turn");
+    describe_gauge!(NV_LOAD_SECONDS, Unit::Seconds, "The latest load of a model");
     describe_gauge!(MODEL_BYTES, Unit::Bytes, "Measured memory of the loaded models");
 }

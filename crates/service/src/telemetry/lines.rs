@@ -16,6 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::escape::{Escaped, SafeJson};
 use super::fields::Fields;
+use super::mask::masked;
 use super::metrics;
 
 /// How a line looks.
@@ -93,6 +94,13 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(level: Level, target: Cow<'a, str>, Fields(mut fields): Fields) -> Self {
+        for value in fields.values_mut() {
+            if let Value::String(text) = value
+                && let Cow::Owned(masked) = masked(text)
+            {
+                *text = masked;
+            }
+        }
         let message = match fields.remove("message") {
             Some(Value::String(text)) => text,
             Some(other) => other.to_string(),

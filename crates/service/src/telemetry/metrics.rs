@@ -24,6 +24,7 @@ const TASKS_UNDER_WAY: &str = "ortolan_worker_tasks_under_way";
 const DISPATCHED: &str = "ortolan_dispatched_total";
 const DISPATCH_FAILURES: &str = "ortolan_dispatch_failures_total";
 const QUEUE_DEPTH: &str = "ortolan_queue_depth";
+const QUEUE_OLDEST_AGE: &str = "ortolan_queue_oldest_age_seconds";
 const ML_PERMITS: &str = "ortolan_ml_permits";
 const ML_PERMITS_IN_USE: &str = "ortolan_ml_permits_in_use";
 const ML_PERMIT_WAIT_SECONDS: &str = "ortolan_ml_permit_wait_seconds";
@@ -139,9 +140,15 @@ pub fn dispatch_failed(queue: QueueName) {
     counter!(DISPATCH_FAILURES, "queue" => queue.as_str()).increment(1);
 }
 
-/// Sets how many messages a queue holds.
-pub fn queue_depth(queue: QueueName, depth: u64) {
-    gauge!(QUEUE_DEPTH, "queue" => queue.as_str()).set(depth as f64);
+/// Sets how many tasks of a queue have a status, and for how long the oldest of them has.
+pub fn queue_depth(queue: QueueName, status: TaskStatus, count: u64, oldest_age: Duration) {
+    gauge!(QUEUE_DEPTH, "queue" => queue.as_str(), "status" => status.as_str()).set(count as f64);
+    gauge!(QUEUE_OLDEST_AGE, "queue" => queue.as_str(), "status" => status.as_str()).set(oldest_age.as_secs_f64());
+}
+
+/// Sets how many messages a queue without rows of its own holds.
+pub fn queue_messages(queue: QueueName, count: u64) {
+    gauge!(QUEUE_DEPTH, "queue" => queue.as_str(), "status" => TaskStatus::Queued.as_str()).set(count as f64);
 }
 
 /// Sets how many inferences may run at once, and how many do.
@@ -169,6 +176,7 @@ pub fn ml_models_loaded(count: usize) {
 /// Records how long a model took to load.
 pub fn ml_model_loaded(took: Duration) {
     histogram!(ML_MODEL_LOAD_SECONDS).record(took);
+    inference::model_loaded(took);
 }
 
 /// Sets how many runner processes there are.
@@ -189,6 +197,9 @@ pub fn predictions_unrecorded(count: u64) {
 /// Counts a look into a cache.
 pub fn cache_asked(cache: &'static str, is_hit: bool) {
     counter!(CACHE_REQUESTS, "cache" => cache, "outcome" => if is_hit { "hit" } else { "miss" }).increment(1);
+    if cache == "prediction" {
+        inference::cache_asked(is_hit);
+    }
 }
 
 /// Counts values that were dropped from a cache because what they came from changed.
@@ -260,7 +271,8 @@ fn describe() {
     ];
     let gauges = [
         (TASKS_UNDER_WAY, "Tasks that the worker has under way"),
-        (QUEUE_DEPTH, "Messages in a queue"),
+        (QUEUE_DEPTH, "Tasks of a queue by status, as the leading reconciler counts them; of ml_jobs its messages"),
+        (QUEUE_OLDEST_AGE, "For how long the oldest task of a queue has had its status"),
         (ML_PERMITS, "Inferences that may run at once"),
         (ML_PERMITS_IN_USE, "Inferences that run"),
         (ML_MODELS_LOADED, "Models loaded"),

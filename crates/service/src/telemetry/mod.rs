@@ -5,9 +5,12 @@
 
 mod escape;
 mod fields;
+mod gathered;
 pub mod inference;
 mod lines;
+mod mask;
 pub mod metrics;
+pub mod trace;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -16,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use gathered::{Published, gathered};
 pub use lines::{LineFormat, LogLines};
 pub use metrics::{MetricsHandle, metrics_handle};
 

@@ -17,9 +17,9 @@ pub(super) struct Run<'a> {
 }
 
 static INSERT_PROVENANCE: ManyRows = ManyRows::new(
-    8,
+    9,
     "INSERT INTO provenances (task_id, run_id, config_hash, input_hash, producer, producer_version, model_profile,
-                              model_sha256)
+                              model_sha256, request_id)
      VALUES {rows} ON CONFLICT DO NOTHING",
 );
 
@@ -69,6 +69,7 @@ fn bind_provenance(values: &mut Binder, (task, made_by): &(TaskId, &Provenance))
     values.add(task.as_uuid()).add(made_by.run_id.as_uuid()).add(made_by.config_hash.clone());
     values.add(made_by.input_hash.clone()).add(made_by.producer.clone()).add(made_by.producer_version.clone());
     values.add(made_by.model_profile.clone()).add(made_by.model_sha256.clone());
+    values.add(made_by.request_id.clone());
 }
 
 fn bind(values: &mut Binder, (task, artifact): &(TaskId, &Artifact)) {
@@ -84,7 +85,7 @@ const COUNT: &str = "SELECT (SELECT COUNT(*) FROM artifacts WHERE artifacts.task
 const LIST: &str = "SELECT artifacts.id, artifacts.ordinal, artifacts.artifact_type, artifacts.schema_version,
         artifacts.span_start_ms, artifacts.span_end_ms, artifacts.payload, artifacts.created_at, provenances.run_id,
         provenances.config_hash, provenances.input_hash, provenances.producer, provenances.producer_version,
-        provenances.model_profile, provenances.model_sha256
+        provenances.model_profile, provenances.model_sha256, provenances.request_id
      FROM artifacts JOIN provenances ON provenances.task_id = artifacts.task_id
      WHERE artifacts.task_id = $1 ORDER BY artifacts.ordinal LIMIT $2 OFFSET $3";
 
@@ -126,6 +127,7 @@ fn read(tenant_id: TenantId, task_id: TaskId, row: &Row) -> Result<Artifact, Sto
             producer_version: row.get()?,
             model_profile: row.get()?,
             model_sha256: row.get()?,
+            request_id: row.get()?,
         },
     })
 }

@@ -160,11 +160,12 @@ pub(super) async fn queue_rows(
     Ok(ids.iter().filter_map(|id| moved.remove(id)).collect())
 }
 
+/// The attempt counts back: a row that is still queued was never claimed with it, so nothing was written in its name.
 pub(super) static UNDO: ManyRows = ManyRows::new(
     2,
     concat!(
         "WITH given(id, attempt) AS (VALUES {rows})
-         UPDATE tasks SET status = 'pending', version = tasks.version + 1
+         UPDATE tasks SET status = 'pending', version = tasks.version + 1, attempt = tasks.attempt - 1
          FROM given WHERE tasks.id = given.id AND tasks.attempt = given.attempt AND tasks.status = 'queued'
          RETURNING ",
         change_columns!()
@@ -187,7 +188,7 @@ pub(super) async fn undo(
         let moved = tasks::read_changes(&rows.await?)?;
         for index in round {
             let (wish, attempt) = all[index];
-            counts[wish] += u64::from(moved.iter().any(|change| change.attempt == attempt));
+            counts[wish] += u64::from(moved.iter().any(|change| change.attempt.task_id == attempt.task_id));
         }
         changes.extend(moved);
     }

@@ -95,9 +95,9 @@ fn order_by(filter: &TaskFilter) -> String {
 }
 
 pub(super) const DEPTHS: &str = "
-     SELECT queue, 'pending', COUNT(*) FROM tasks WHERE status = 'pending' GROUP BY queue
-     UNION ALL SELECT queue, 'queued', COUNT(*) FROM tasks WHERE status = 'queued' GROUP BY queue
-     UNION ALL SELECT queue, 'running', COUNT(*) FROM tasks WHERE status = 'running' GROUP BY queue";
+     SELECT queue, 'pending', COUNT(*), MIN(run_at) FROM tasks WHERE status = 'pending' GROUP BY queue
+     UNION ALL SELECT queue, 'queued', COUNT(*), MIN(queued_at) FROM tasks WHERE status = 'queued' GROUP BY queue
+     UNION ALL SELECT queue, 'running', COUNT(*), MIN(started_at) FROM tasks WHERE status = 'running' GROUP BY queue";
 
 /// How many rows stand where, for all tenants.
 pub(super) async fn depths(connection: &mut Connection) -> Result<Vec<QueueDepth>, StoreError> {
@@ -105,7 +105,8 @@ pub(super) async fn depths(connection: &mut Connection) -> Result<Vec<QueueDepth
     let read = |row| {
         let mut row = Reader::new("tasks", row);
         let queue = row.word("queue", QueueName::parse)?;
-        Ok(QueueDepth { queue, status: row.word("status", TaskStatus::parse)?, count: row.number("count")? })
+        let status = row.word("status", TaskStatus::parse)?;
+        Ok(QueueDepth { queue, status, count: row.number("count")?, oldest_at: row.maybe_at()? })
     };
     rows.iter().map(read).collect()
 }

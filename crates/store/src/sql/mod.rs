@@ -37,8 +37,16 @@ use super::dialect::{self, Arguments, Connection, Row};
 #[cfg(test)]
 #[allow(dead_code)]
 pub(super) fn frequent_statements() -> Vec<String> {
-    let many =
-        [&looks::LOOK, &dispatch::MOVE, &dispatch::UNDO, &runs::CLAIM, &runs::HEARTBEAT, &runs::COMPLETE, &runs::FAIL];
+    let many = [
+        &looks::LOOK,
+        &dispatch::MOVE,
+        &dispatch::UNDO,
+        &upkeep::TAKE_BACK_LOST,
+        &runs::CLAIM,
+        &runs::HEARTBEAT,
+        &runs::COMPLETE,
+        &runs::FAIL,
+    ];
     let many = many
         .into_iter()
         .flat_map(|statement| [statement.text(1, dialect::PLACES).0, statement.text(64, dialect::PLACES).0]);

@@ -27,7 +27,8 @@ use crate::{
 #[async_trait]
 impl TaskStore for Store {
     async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
-        self.lanes.submits().ask(|answer| Write::Submit(Submit { task, idempotency }, answer)).await
+        let submit = Box::new(Submit { task, idempotency });
+        self.lanes.submits().ask(|answer| Write::Submit(submit, answer)).await
     }
 
     async fn get(&self, tenant: TenantId, id: TaskId) -> Result<Option<Task>, StoreError> {
@@ -64,6 +65,11 @@ impl TaskStore for Store {
     async fn undo_dispatch(&self, attempts: &[Attempt], _now: Timestamp) -> Result<u64, StoreError> {
         let attempts = attempts.to_vec();
         self.lanes.dispatches().ask(|answer| Write::Undo(attempts, answer)).await
+    }
+
+    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<u64, StoreError> {
+        let (attempts, upkeep) = (attempts.to_vec(), self.lanes.upkeep());
+        upkeep.single(move |to, changes| upkeep::take_back_lost(to, attempts.clone(), changes).boxed()).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Option<Task>, StoreError> {

@@ -18,14 +18,14 @@ pub(super) struct Submit {
 }
 
 static INSERT: ManyRows = ManyRows::new(
-    12,
+    14,
     "WITH given(id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path, input_sha256,
-                created_at, expires_at) AS (VALUES {rows})
+                created_at, expires_at, request_id, traceparent) AS (VALUES {rows})
      INSERT INTO tasks (id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path,
-                        input_sha256, created_at, expires_at, patience_us, status, attempt, failures, crashes, version,
+                        input_sha256, created_at, expires_at, request_id, traceparent, patience_us, status, attempt, failures, crashes, version,
                         run_at)
      SELECT id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path, input_sha256,
-            created_at, expires_at, expires_at - created_at, 'pending', 0, 0, 0, 1, created_at
+            created_at, expires_at, request_id, traceparent, expires_at - created_at, 'pending', 0, 0, 0, 1, created_at
      FROM given WHERE EXISTS (SELECT 1 FROM tenants WHERE tenants.id = given.tenant_id)
      ON CONFLICT DO NOTHING
      RETURNING id",
@@ -86,6 +86,7 @@ fn bind(values: &mut Binder, task: &NewTask) {
     values.add(input.map(|input| input.media_id.as_uuid())).add(input.map(|input| input.object_path.clone()));
     values.add(input.map(|input| input.sha256.clone())).add(task.created_at.as_micros());
     values.add(task.expires_at.map(|at| at.as_micros()));
+    values.add(task.origin.request_id.clone()).add(task.origin.trace.map(|trace| trace.to_string()));
 }
 
 /// Why not all of these rows were inserted.

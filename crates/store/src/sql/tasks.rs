@@ -1,6 +1,7 @@
 //! Rows of `tasks` and how they are read.
 
 use ortolan_domain::job::Attempt;
+use ortolan_domain::origin::{Origin, TraceContext};
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::{NewTask, TaskError, TaskInput};
 use ortolan_domain::{ErrorCode, MediaId, Priority, RunId, Task, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
@@ -16,7 +17,8 @@ macro_rules! task_columns {
     () => {
         "tasks.id, tasks.tenant_id, (SELECT tenants.name FROM tenants WHERE tenants.id = tasks.tenant_id), \
          tasks.task_type, tasks.queue, tasks.priority, tasks.config, tasks.config_hash, tasks.media_id, \
-         tasks.object_path, tasks.input_sha256, tasks.created_at, tasks.expires_at, tasks.status, tasks.attempt, \
+         tasks.object_path, tasks.input_sha256, tasks.created_at, tasks.expires_at, tasks.request_id, \
+         tasks.traceparent, tasks.status, tasks.attempt, \
          tasks.failures, tasks.crashes, tasks.version, tasks.run_at, tasks.queued_at, tasks.started_at, \
          tasks.completed_at, tasks.run_id, tasks.worker_id, tasks.deadline_at, tasks.progress, \
          tasks.inference_time_ms, tasks.error_code, tasks.error_detail"
@@ -68,7 +70,14 @@ fn read_spec(row: &mut Reader<'_>) -> Result<NewTask, StoreError> {
         input: read_input(row)?,
         created_at: row.at()?,
         expires_at: row.maybe_at()?,
+        origin: read_origin(row)?,
     })
+}
+
+/// A trace that cannot be read is none: nothing depends on it.
+fn read_origin(row: &mut Reader<'_>) -> Result<Origin, StoreError> {
+    let (request_id, trace): (Option<String>, Option<&str>) = (row.get()?, row.get()?);
+    Ok(Origin { request_id, trace: trace.and_then(TraceContext::parse) })
 }
 
 fn read_input(row: &mut Reader<'_>) -> Result<Option<TaskInput>, StoreError> {

@@ -11,7 +11,7 @@ use super::binder::{Binder, execute, fetch, fetch_many};
 use super::reader::Reader;
 use super::tasks::{self, change_columns, task_columns};
 use super::{Connection, Row};
-use crate::statement::{MAX_ROWS, ManyRows};
+use crate::statement::{MAX_ROWS, ManyRows, rounds};
 use crate::{LostLease, StoreError, TaskChange};
 
 /// A row that was running counts as crashed, and fails when it has crashed `$2` times; one that was queued does not.
@@ -108,6 +108,33 @@ pub(super) async fn queued_before(
         Ok((row.word("queue", QueueName::parse)?, attempt))
     };
     fetch(connection, QUEUED_BEFORE, values).await?.iter().map(read).collect()
+}
+
+pub(super) static TAKE_BACK_LOST: ManyRows = ManyRows::new(
+    2,
+    concat!(
+        "WITH given(id, attempt) AS (VALUES {rows})
+         UPDATE tasks SET status = 'pending', version = tasks.version + 1
+         FROM given WHERE tasks.id = given.id AND tasks.attempt = given.attempt AND tasks.status = 'queued'
+         RETURNING ",
+        change_columns!()
+    ),
+);
+
+/// Takes back rows whose deliveries got lost; returns how many.
+pub(super) async fn take_back_lost(
+    connection: &mut Connection,
+    attempts: Vec<Attempt>,
+    changes: &mut Vec<TaskChange>,
+) -> Result<u64, StoreError> {
+    let mut count = 0;
+    for round in rounds(attempts.iter().map(|attempt| attempt.task_id)) {
+        let rows = fetch_many(connection, &TAKE_BACK_LOST, &round, |values, &index| {
+            values.add(attempts[index].task_id.as_uuid()).add(attempts[index].attempt);
+        });
+        count += hear(rows.await?, changes)?.len() as u64;
+    }
+    Ok(count)
 }
 
 pub(super) static RUNNING_AMONG: ManyRows = ManyRows::new(

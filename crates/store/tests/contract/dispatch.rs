@@ -83,10 +83,15 @@ pub(crate) async fn undelivered_rows_come_back(f: Fixture) {
     assert_eq!(moved.len(), 70);
     let claimed = fence(moved[0]);
     f.stores.tasks.claim(claim(&claimed, 1)).await.unwrap().unwrap();
-    assert_eq!(f.stores.tasks.undo_dispatch(&moved, at(2)).await.unwrap(), 69, "all but the one that runs");
-    assert_eq!(f.stores.tasks.undo_dispatch(&moved, at(2)).await.unwrap(), 0);
+    assert_eq!(f.stores.tasks.take_back_lost(&moved).await.unwrap(), 69, "all but the one that runs");
+    assert_eq!(f.stores.tasks.take_back_lost(&moved).await.unwrap(), 0);
     let again = f.dispatch(WIDE).await;
     assert!(again.len() == 69 && again.iter().all(|attempt| attempt.attempt == 2));
+    assert_eq!(f.stores.tasks.undo_dispatch(&moved, at(3)).await.unwrap(), 0, "attempts that are over");
+    assert_eq!(f.stores.tasks.undo_dispatch(&again, at(3)).await.unwrap(), 69);
+    assert_eq!(f.stores.tasks.undo_dispatch(&again, at(3)).await.unwrap(), 0);
+    assert_eq!(f.get(again[0].task_id).await.attempt, 1, "what was never sent does not count");
+    assert_eq!(f.dispatch(WIDE).await, again);
 }
 
 pub(crate) async fn enqueue_ignores_the_limits(f: Fixture) {

@@ -10,7 +10,8 @@ use ortolan_domain::job::{Attempt, Provenance};
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::{NewTask, TaskError};
 use ortolan_domain::{
-    ArtifactId, ErrorCode, Priority, RunId, Task, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp,
+    ArtifactId, ErrorCode, Origin, Priority, RunId, Task, TaskId, TaskStatus, TaskType, TenantId, TenantSlug,
+    Timestamp, TraceContext,
 };
 use ortolan_store::{
     CancelOutcome, Claim, Completion, DispatchLimits, Failure, Fate, Fence, Idempotency, PostgresSettings,
@@ -176,6 +177,10 @@ pub(crate) fn task_of(tenant: &Tenant) -> NewTask {
         input: None,
         created_at: at(0),
         expires_at: None,
+        origin: Origin {
+            request_id: Some("request-1".to_owned()),
+            trace: TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        },
     }
 }
 
@@ -218,6 +223,7 @@ pub(crate) fn artifact(task: &Task, ordinal: i32) -> Artifact {
             producer_version: "1.2.3".to_owned(),
             model_profile: "balanced".to_owned(),
             model_sha256: Some("m".repeat(64)),
+            request_id: Some("request-1".to_owned()),
         },
         created_at: at(3),
     }

@@ -77,7 +77,10 @@ pub(crate) async fn depths_and_open_tasks_count_what_has_not_ended(f: Fixture) {
     }
     let mut depths = f.stores.tasks.depths().await.unwrap();
     depths.sort_by_key(|depth| (depth.queue, depth.status));
-    let depth = |queue, status, count| QueueDepth { queue, status, count };
+    let depth = |queue, status, count| {
+        let oldest_at = Some(at(if status == TaskStatus::Running { 1 } else { 0 }));
+        QueueDepth { queue, status, count, oldest_at }
+    };
     let (cpu, gpu) = (QueueName::CpuJobs, QueueName::GpuJobs);
     let expected = [
         depth(gpu, TaskStatus::Pending, 1),

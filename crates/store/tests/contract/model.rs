@@ -16,6 +16,7 @@ enum Operation {
     Submit,
     Dispatch { window: u32 },
     Undo { task: usize, behind: i64 },
+    Lose { task: usize, behind: i64 },
     Claim { task: usize, behind: i64, owner: u8 },
     Complete { task: usize, behind: i64, owner: u8, artifacts: i32 },
     Fail { task: usize, behind: i64, owner: u8, fate: u8 },
@@ -34,6 +35,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => Just(Operation::Submit),
         4 => (0..4_u32).prop_map(|window| Operation::Dispatch { window }),
         1 => (task(), behind()).prop_map(|(task, behind)| Operation::Undo { task, behind }),
+        1 => (task(), behind()).prop_map(|(task, behind)| Operation::Lose { task, behind }),
         6 => (task(), behind(), owner()).prop_map(|(task, behind, owner)| Operation::Claim { task, behind, owner }),
         3 => (task(), behind(), owner(), 0..3).prop_map(|(task, behind, owner, artifacts)|
             Operation::Complete { task, behind, owner, artifacts }),
@@ -134,6 +136,14 @@ async fn apply(f: &Fixture, model: &mut Model, operation: &Operation) {
         Operation::Undo { task, behind } => {
             let Some((attempt, known)) = model.fenced(task, behind, TaskStatus::Queued) else { return };
             assert_eq!(tasks.undo_dispatch(&[attempt], at(now)).await.unwrap(), u64::from(known.is_some()));
+            if let Some(known) = known {
+                (known.status, known.version) = (TaskStatus::Pending, known.version + 1);
+                known.attempt -= 1;
+            }
+        }
+        Operation::Lose { task, behind } => {
+            let Some((attempt, known)) = model.fenced(task, behind, TaskStatus::Queued) else { return };
+            assert_eq!(tasks.take_back_lost(&[attempt]).await.unwrap(), u64::from(known.is_some()));
             if let Some(known) = known {
                 (known.status, known.version) = (TaskStatus::Pending, known.version + 1);
             }

@@ -7,7 +7,7 @@ use ortolan_store::{CancelOutcome, EnqueueOutcome, Fate, Fence, RetryOutcome};
 
 use crate::fixture::{Fixture, QUEUE, WIDE, at, claim, completion, failure, fence};
 
-const MOVES: [(Move, TaskStatus); 9] = [
+const MOVES: [(Move, TaskStatus); 10] = [
     (Move::Dispatch, TaskStatus::Queued),
     (Move::Claim, TaskStatus::Running),
     (Move::Complete, TaskStatus::Completed),
@@ -15,6 +15,7 @@ const MOVES: [(Move, TaskStatus); 9] = [
     (Move::RetryLater, TaskStatus::Pending),
     (Move::LoseLease, TaskStatus::Pending),
     (Move::Undelivered, TaskStatus::Pending),
+    (Move::NotSent, TaskStatus::Pending),
     (Move::Cancel, TaskStatus::Cancelled),
     (Move::UserRetry, TaskStatus::Pending),
 ];
@@ -30,7 +31,8 @@ async fn attempt(f: &Fixture, fence: &Fence, by: Move) -> bool {
         Move::Fail => tasks.fail(failure(fence, Fate::Final)).await.unwrap(),
         Move::RetryLater => tasks.fail(failure(fence, Fate::RetryAt(at(9)))).await.unwrap(),
         Move::LoseLease => !tasks.lose_leases(at(1000), 3, 100).await.unwrap().is_empty(),
-        Move::Undelivered => tasks.undo_dispatch(&[fence.attempt], at(5)).await.unwrap() == 1,
+        Move::Undelivered => tasks.take_back_lost(&[fence.attempt]).await.unwrap() == 1,
+        Move::NotSent => tasks.undo_dispatch(&[fence.attempt], at(5)).await.unwrap() == 1,
         Move::Cancel => matches!(tasks.cancel(tenant, id, at(5)).await.unwrap(), CancelOutcome::Cancelled { .. }),
         Move::Expire => !tasks.expire(at(5), 100).await.unwrap().is_empty(),
         Move::UserRetry => matches!(tasks.retry(tenant, id, at(5)).await.unwrap(), RetryOutcome::Pending(_)),
@@ -82,6 +84,7 @@ pub(crate) async fn a_stale_attempt_or_another_owner_changes_nothing(f: Fixture)
     assert_eq!(new.attempt.attempt, old.attempt.attempt + 1);
     assert!(tasks.claim(claim(&old, 5)).await.unwrap().is_none(), "a stale delivery");
     assert_eq!(tasks.undo_dispatch(&[old.attempt], at(5)).await.unwrap(), 0);
+    assert_eq!(tasks.take_back_lost(&[old.attempt]).await.unwrap(), 0);
     assert!(tasks.claim(claim(&new, 5)).await.unwrap().is_some());
 
     let thief = Fence { owner: "worker-2".to_owned(), ..new.clone() };

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{error::OptionsError, options::ClassSelector};
+use ortolan_domain::config::ClassRef;
+
+use crate::error::OptionsError;
 
 /// Most characters of a name that are kept.
 const MAX_NAME_CHARS: usize = 256;
@@ -36,7 +38,7 @@ impl ClassNames {
     /// Finds the numbers that a caller means, sorted; a name that several classes share means all of them.
     ///
     /// `classes` is the model's count where it is known.
-    pub(super) fn select(&self, wanted: &[ClassSelector], classes: Option<usize>) -> Result<Vec<u32>, OptionsError> {
+    pub(super) fn select(&self, wanted: &[ClassRef], classes: Option<usize>) -> Result<Vec<u32>, OptionsError> {
         let mut by_name: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
         for (&id, name) in &self.0 {
             by_name.entry(name).or_default().push(id);
@@ -44,12 +46,12 @@ impl ClassNames {
         let mut ids = BTreeSet::new();
         for class in wanted {
             match class {
-                ClassSelector::Id(id) if classes.is_some_and(|count| *id as usize >= count) => {
+                ClassRef::Id(id) if classes.is_some_and(|count| *id as usize >= count) => {
                     let last = classes.unwrap_or_default().saturating_sub(1);
                     return Err(OptionsError::UnknownClassId { id: *id, last });
                 }
-                ClassSelector::Id(id) => ids.extend([*id]),
-                ClassSelector::Name(name) => match by_name.get(name.as_str()) {
+                ClassRef::Id(id) => ids.extend([*id]),
+                ClassRef::Name(name) => match by_name.get(name.as_str()) {
                     Some(named) => ids.extend(named),
                     None => return Err(OptionsError::UnknownClassName { name: displayable(name) }),
                 },
@@ -94,8 +96,8 @@ mod tests {
     #[test]
     fn classes_are_found_by_number_and_by_name() {
         let names = names(&["circle", "square", "circle"]);
-        let name = |name: &str| ClassSelector::Name(name.to_owned());
-        let id = ClassSelector::Id;
+        let name = |name: &str| ClassRef::Name(name.to_owned());
+        let id = ClassRef::Id;
         assert_eq!(names.select(&[id(2), name("square"), id(2)], Some(3)).unwrap(), [1, 2]);
         assert_eq!(names.select(&[name("circle")], Some(3)).unwrap(), [0, 2]);
         assert_eq!(names.select(&[id(7)], None).unwrap(), [7]);

@@ -1,10 +1,12 @@
 //! The model's input: its type, its size or the rule that finds one.
 
+use ortolan_domain::config::ImageSize;
+
 use super::{VisionTask, layout, metadata::MAX_SIDE, metadata::Metadata};
 use crate::{
     error::{OptionsError, ProfileError},
     geometry::Size,
-    options::{ImageSize, VisionOptions},
+    options::VisionOptions,
     tensor::{ElementType, TensorFacts},
 };
 

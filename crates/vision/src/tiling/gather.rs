@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use ortolan_domain::config::Merge;
+
 use super::merge::{Kept, RawBox, merge};
-use super::options::{Merge, TilingError, TilingOptions};
+use super::options::{TilingError, TilingOptions};
 use crate::output::{BoundingBox, Detection, OrientedDetection, PoseDetection, VisionOutput};
 
 /// Most boxes that enter merging, whose cost grows with their square; the best ones are taken.

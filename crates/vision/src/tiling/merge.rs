@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::options::{MatchMetric, Merge, TilingOptions};
+use ortolan_domain::config::{MatchMetric, Merge};
+
+use super::options::TilingOptions;
 
 /// A box in pixels of the whole picture.
 #[derive(Debug, Clone, Copy, PartialEq)]

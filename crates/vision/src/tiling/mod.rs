@@ -10,4 +10,4 @@ mod options;
 
 pub use gather::Gatherer;
 pub use grid::MAX_TILES;
-pub use options::{MatchMetric, Merge, TilingError, TilingOptions};
+pub use options::{TilingError, TilingOptions};

@@ -1,5 +1,6 @@
 //! What a caller may ask of tiling, with the reference program's defaults.
 
+use ortolan_domain::config::{MatchMetric, Merge};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -28,33 +29,6 @@ pub struct TilingOptions {
     pub full_image: bool,
     /// Most detections after merging, best first, 1..=[`MAX_DETECTIONS`].
     pub max_detections: usize,
-}
-
-/// How boxes that match become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Merge {
-    /// The best box grows around those that match it.
-    #[default]
-    #[serde(rename = "GREEDYNMM")]
-    GreedyNmm,
-    /// As before, and what matches a member belongs to the group too.
-    #[serde(rename = "NMM")]
-    Nmm,
-    /// The best box stays as it is, those that match it go.
-    #[serde(rename = "NMS")]
-    Nms,
-}
-
-/// How the overlap of two boxes is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum MatchMetric {
-    /// Intersection over the smaller area.
-    #[default]
-    #[serde(rename = "IOS")]
-    Ios,
-    /// Intersection over union.
-    #[serde(rename = "IOU")]
-    Iou,
 }
 
 impl Default for TilingOptions {

@@ -125,8 +125,8 @@ pub struct Bench {
 impl Bench {
     /// Starts the server in the folder, makes the tenant and gives it its model and its picture.
     pub fn start(binary: &Path, folder: &Path, settings: Settings, stores: Option<Stores>) -> Result<Self> {
-        let server = Server::start(binary, folder, stores.as_ref())?;
-        let tenant = Tenant::create(server.address)?;
+        let server = Server::start(binary, folder, stores.as_ref(), None)?;
+        let tenant = Tenant::create(server.address, "bench")?;
         tenant.put_slot("detect", &std::fs::read(MODEL).context(MODEL)?)?;
         let media_id = tenant.upload("image/jpeg", &std::fs::read(PICTURE).context(PICTURE)?)?;
         let noop = json!({"task_type": "noop", "config": {}}).to_string().into_bytes();
@@ -198,7 +198,7 @@ impl Bench {
     }
 
     fn raw_loops(&self, at_once: usize) -> Result<Sample> {
-        floors::raw_runs_per_s(&self.binary, Path::new(MODEL), at_once, self.settings.cell).map(Sample::of_loop)
+        floors::raw_runs_per_s(&self.binary, Path::new(MODEL), at_once, self.settings.cell, false).map(Sample::of_loop)
     }
 
     /// One task after the other with pauses of no fixed rhythm, lest they fall in step with a timer of the server's.

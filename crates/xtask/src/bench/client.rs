@@ -38,10 +38,10 @@ struct TaskState {
 
 impl Tenant {
     /// Makes a tenant with a key that may do everything in it.
-    pub fn create(address: SocketAddr) -> Result<Self> {
+    pub fn create(address: SocketAddr, name: &str) -> Result<Self> {
         let operator = Self { address, authorization: bearer(OPERATOR_KEY) };
         let mut client = operator.client();
-        let tenant = client.post_json("/api/v1/tenants", &json!({"name": "bench"}))?;
+        let tenant = client.post_json("/api/v1/tenants", &json!({"name": name}))?;
         let path = format!("/api/v1/tenants/{}/keys", text(&tenant, "id")?);
         let key = client.post_json(&path, &json!({"name": "bench", "scopes": ["read", "write", "admin"]}))?;
         Ok(Self { address, authorization: bearer(text(&key, "key")?) })
@@ -95,6 +95,13 @@ impl Client {
             state = parse_task(&self.connection.request("GET", &path, &self.headers, b"")?, 200)?;
         }
         must_be_completed(&state)
+    }
+
+    /// Asks a model with a body of the Open Inference Protocol, whose JSON is so long.
+    pub fn predict(&mut self, model: &str, json_bytes: usize, body: &[u8]) -> Result<()> {
+        let headers = format!("{}inference-header-content-length: {json_bytes}\r\n", self.headers);
+        let path = format!("/v2/models/{model}/infer");
+        must_have_status(&self.connection.request("POST", &path, &headers, body)?, 200)
     }
 
     fn post_json(&mut self, path: &str, body: &Value) -> Result<Value> {

@@ -7,7 +7,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde_json::Value;
+
+use super::server::on_cores;
 
 /// A database page.
 const PAGE: [u8; 4096] = [0x5a; 4096];
@@ -28,27 +30,31 @@ pub fn disk_syncs_per_s(folder: &Path, length: Duration) -> Result<f64> {
     Ok(per_s)
 }
 
-/// Runs of the model a second by so many `ortolan raw-loop`s at once: the runtime and nothing around it, on one thread each.
-pub fn raw_runs_per_s(binary: &Path, model: &Path, at_once: usize, length: Duration) -> Result<f64> {
-    let one = || raw_loop(binary, model, length);
-    std::thread::scope(|scope| {
-        let loops: Vec<_> = (0..at_once).map(|_| scope.spawn(one)).collect();
-        loops.into_iter().map(|raw| raw.join().unwrap_or_else(|_| bail!("a raw loop's thread panicked"))).sum()
+/// Runs of the model a second by so many `ortolan raw-loop`s at once: the runtime and nothing around it, on one thread each; bound to
+/// a core each where that is wanted.
+pub fn raw_runs_per_s(binary: &Path, model: &Path, loops: usize, length: Duration, is_bound: bool) -> Result<f64> {
+    at_once(loops, |number| {
+        let mut command = if is_bound { on_cores(&number.to_string(), binary) } else { Command::new(binary) };
+        command.arg("raw-loop").arg("--model").arg(model).args(["--seconds", &length.as_secs_f64().to_string()]);
+        figure(command, "runs_per_s")
     })
 }
 
-fn raw_loop(binary: &Path, model: &Path, length: Duration) -> Result<f64> {
-    #[derive(Deserialize)]
-    struct RawLoop {
-        runs_per_s: f64,
-    }
-    let seconds = length.as_secs_f64().to_string();
-    let output =
-        Command::new(binary).arg("raw-loop").arg("--model").arg(model).args(["--seconds", &seconds]).output()?;
+/// The sum of what so many gave at the same time.
+pub fn at_once(count: usize, one: impl Fn(usize) -> Result<f64> + Sync) -> Result<f64> {
+    let one = &one;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|number| scope.spawn(move || one(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked"))).sum()
+    })
+}
+
+/// Runs a command that prints a JSON object with one figure in it.
+pub fn figure(mut command: Command, name: &str) -> Result<f64> {
+    let output = command.output().with_context(|| format!("cannot start {:?}", command.get_program()))?;
     if !output.status.success() {
-        bail!("ortolan raw-loop ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{command:?} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
-    let answer: RawLoop =
-        serde_json::from_slice(&output.stdout).context("ortolan raw-loop printed something else than its figure")?;
-    Ok(answer.runs_per_s)
+    let answer: Value = serde_json::from_slice(&output.stdout).context("something else than a figure was printed")?;
+    answer[name].as_f64().with_context(|| format!("there is no {name} in {answer}"))
 }

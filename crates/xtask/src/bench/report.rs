@@ -118,12 +118,13 @@ fn limit(busy: f64, [server, load]: [f64; 2], cores: f64) -> String {
     format!("{limit} the limit: {busy:.2} of {cores:.0} cores busy, others on this machine with {others:.2}")
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+/// The middle one.
+pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }
 
 /// The value below which the share of the values lies (nearest rank).
-fn quantile(values: &[f64], share: f64) -> Option<f64> {
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (share * sorted.len() as f64).ceil() as usize;
@@ -131,7 +132,7 @@ fn quantile(values: &[f64], share: f64) -> Option<f64> {
 }
 
 /// Half the distance between the lowest and the highest round, over the median.
-fn spread(values: &[f64]) -> f64 {
+pub fn spread(values: &[f64]) -> f64 {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(0.0, f64::max);
     median(values).filter(|median| *median > 0.0).map_or(0.0, |median| (highest - lowest) / 2.0 / median)

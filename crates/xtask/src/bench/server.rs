@@ -32,21 +32,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `binary up`, or each service on the given stores, with the data under the folder, and waits until it is ready.
-    pub fn start(binary: &Path, folder: &Path, stores: Option<&Stores>) -> Result<Self> {
+    /// Starts `binary up`, or each service on the given stores, with the data under the folder, and waits until it is ready. With
+    /// `cores` it has these alone.
+    pub fn start(binary: &Path, folder: &Path, stores: Option<&Stores>, cores: Option<&str>) -> Result<Self> {
         let address = free_address()?;
         let mut server = Self { processes: Vec::new(), log: folder.join("server.log"), address };
         let data = folder.join("data");
+        let command = || cores.map_or_else(|| Command::new(binary), |cores| on_cores(cores, binary));
         match stores {
             None => {
-                let mut command = Command::new(binary);
+                let mut command = command();
                 command.args(["up", "--no-demo", "--listen", &address.to_string(), "--data-dir"]).arg(data);
                 server.spawn(command)?;
             }
             Some(stores) => {
                 let ml = free_address()?;
                 for (service, queues) in SERVICES {
-                    let mut command = Command::new(binary);
+                    let mut command = command();
                     command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
                     command.env("DATABASE_URL", &stores.database_url).env("REDIS_URL", &stores.redis_url);
                     command.env("ORTOLAN_SERVER__LISTEN", address.to_string()).env("GPU_MODE", queues);
@@ -134,6 +136,13 @@ impl Drop for Server {
             let _gone_already_is_fine = process.wait();
         }
     }
+}
+
+/// A command that has only these cores, named as `taskset` does.
+pub fn on_cores(cores: &str, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(program);
+    command
 }
 
 fn free_address() -> Result<SocketAddr> {

@@ -28,15 +28,16 @@ const SIDEWAYS: [(&str, &str); 3] = [
 ];
 
 /// Heavy libraries and the crates that may name them in their manifest. A star stands for any ending.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("sqlx*", &["store"]),
     ("apalis*", &["queue"]),
     ("fred", &["results"]),
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
     ("axum*", &["api", "ml-service", "service"]),
-    ("reqwest", &["blobs", "ml-client", "ortolan", "testkit"]),
+    ("reqwest", &["assembly", "blobs", "ml-client", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
+    ("re_rav1d", &["media"]),
     ("landlock", &["runner"]),
 ];
 

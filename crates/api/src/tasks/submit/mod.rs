@@ -24,6 +24,7 @@ use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, PreferWait, idempotency_conflict};
 use crate::media::{delete_media, register};
+use crate::middleware::origin;
 use crate::openapi::refusals;
 use crate::quarantine::refuse_quarantined;
 use crate::state::ApiState;
@@ -171,5 +172,6 @@ pub fn new_task(
         input,
         created_at: now,
         expires_at: state.settings().task_expires_after.map(|after| now.plus(after)),
+        origin: origin(),
     }
 }

@@ -4,14 +4,15 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use ortolan_blobs::{Blobs, ObjectPath};
 use ortolan_domain::job::MlError;
 use ortolan_domain::media::{MediaFacts, MediaKind};
 use ortolan_domain::model::{FileWords, ModelRef};
 use ortolan_domain::{ErrorCode, TenantSlug};
 use ortolan_ml_client::{
-    CheckModel, InferAnswer, InferRequest, Inference, MlHealth, MlHealthStatus, ModelCacheInfo, ModelReport,
-    ModelSignature, ModelStats, Output, OutputValue, ProbeMedia, TensorKind, TensorSpec,
+    AnnotatePicture, CheckModel, InferAnswer, InferRequest, Inference, MlHealth, MlHealthStatus, ModelCacheInfo,
+    ModelReport, ModelSignature, ModelStats, Output, OutputValue, ProbeMedia, TensorKind, TensorSpec,
 };
 
 /// Bytes of a picture.
@@ -50,7 +51,7 @@ impl RecordingMl {
         self.asked.lock().unwrap().push(question);
     }
 
-    async fn bytes(&self, tenant: &TenantSlug, path: &str) -> bytes::Bytes {
+    async fn bytes(&self, tenant: &TenantSlug, path: &str) -> Bytes {
         self.blobs.get(&ObjectPath::of_tenant(tenant, path).unwrap()).await.unwrap()
     }
 }
@@ -73,6 +74,15 @@ impl Inference for RecordingMl {
             b"broken" => Err(MlError::new(ErrorCode::CorruptMedia, "the picture ends too soon")),
             b"killer" => Err(MlError::new(ErrorCode::Crashed, "signal 11")),
             _ => Err(MlError::new(ErrorCode::UnsupportedMedia, "no known kind of picture, sound or video")),
+        }
+    }
+
+    async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
+        self.note(format!("annotate {} {:?} {}", request.input.object_path, request.writing, request.findings));
+        let bytes = self.bytes(&request.tenant, &request.input.object_path).await;
+        match bytes.starts_with(b"picture: heavy") {
+            true => Err(MlError::new(ErrorCode::TooLarge, "the picture is too large")),
+            false => Ok(Bytes::from_static(b"a picture with boxes")),
         }
     }
 

@@ -22,7 +22,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = FIND_HELP)]
 pub struct FindArgs {
-    /// The pictures: JPEG, PNG, GIF, WebP, TIFF or BMP
+    /// The pictures: JPEG, PNG, GIF, WebP, TIFF, BMP or AVIF
     #[arg(value_name = "PICTURE", required = true)]
     pub pictures: Vec<PathBuf>,
     /// Where the annotated picture is written as PNG; with several pictures, a folder
@@ -46,7 +46,7 @@ pub struct FindArgs {
 #[derive(Debug, Args)]
 #[command(after_help = CLASSIFY_HELP)]
 pub struct ClassifyArgs {
-    /// The pictures: JPEG, PNG, GIF, WebP, TIFF or BMP
+    /// The pictures: JPEG, PNG, GIF, WebP, TIFF, BMP or AVIF
     #[arg(value_name = "PICTURE", required = true)]
     pub pictures: Vec<PathBuf>,
     /// Where the picture with its caption is written as PNG; with several pictures, a folder

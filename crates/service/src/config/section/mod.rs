@@ -16,6 +16,7 @@ mod retention;
 mod secrets;
 mod server;
 mod storage;
+mod traces;
 mod worker;
 
 pub use cache::CacheConfig;
@@ -34,4 +35,5 @@ pub use retention::RetentionConfig;
 pub use secrets::SecretsConfig;
 pub use server::{ServerConfig, Tracebacks};
 pub use storage::{StorageConfig, StorageKind};
+pub use traces::TracesConfig;
 pub use worker::WorkerConfig;

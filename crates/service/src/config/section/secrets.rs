@@ -12,6 +12,9 @@ pub struct SecretsConfig {
     /// Where errors are reported to.
     #[serde(with = "value::optional_text")]
     pub sentry_dsn: Option<MaskedUrl>,
+    /// Headers for the collector of traces, as `name=value` separated by commas.
+    #[serde(with = "value::optional_text")]
+    pub otlp_headers: Option<Secret<String>>,
     /// The operator's API key, at least 32 characters.
     #[serde(with = "value::optional_text")]
     pub operator_key: Option<Secret<String>>,
