@@ -42,7 +42,7 @@ impl Bench {
     /// With queues and results on the Redis server for tests.
     pub async fn on_redis() -> Result<Self> {
         let house = House::open().await?;
-        let redis = Redis::connect(&redis_url()?).await?;
+        let redis = Redis::connect(ortolan_results::RedisSettings::at(redis_url()?)).await?;
         let queues = Queues::over(&redis_connection().await?);
         let results = ResultStore::redis(&redis, house.clock.clone());
         Ok(Self { house, queues, results, signals: Signals::redis(&redis) })
@@ -217,6 +217,7 @@ pub async fn ml_service(program: &str, folder: &TempDir, results: ResultStore, s
             revalidate_models: None,
             drain: Duration::from_secs(30),
             question_timeout: Duration::from_secs(30),
+            models_folder: None,
             isolation: "shared".to_owned(),
             runtime_version: String::new(),
             gpu_memory_limit_bytes: 0,

@@ -72,6 +72,7 @@ impl World {
             processes: self.house.stores.processes.clone(),
             results: ResultStore::in_process(self.clock.clone()),
             predictions: self.house.stores.predictions.clone(),
+            quarantine: self.house.stores.quarantine.clone(),
             queues: self.queues.clone(),
             dispatcher: Arc::new(dispatcher),
             orphans: None,

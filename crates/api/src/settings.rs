@@ -46,6 +46,8 @@ pub struct ApiSettings {
     pub callback_addresses: AddressPolicy,
     /// There is a backend that the step send_results can post to.
     pub has_backend: bool,
+    /// Shows where a job failed to everybody who may read it, not only to administrators.
+    pub expose_tracebacks: bool,
     /// How often a watched task is looked at when no signal comes.
     pub watch_interval: Duration,
     /// Tasks of one tenant that have not ended, at most.
@@ -56,6 +58,8 @@ pub struct ApiSettings {
     pub model_cache_ttl: Duration,
     /// How long a list of versions is kept.
     pub model_list_cache_ttl: Duration,
+    /// How long other values are kept in the cache.
+    pub cache_ttl: Duration,
     /// How long an `Idempotency-Key` is remembered.
     pub idempotency_ttl: Duration,
     /// How long a synchronous prediction may take.
@@ -97,11 +101,13 @@ impl Default for ApiSettings {
             webhooks: true,
             callback_addresses: AddressPolicy::public_only(),
             has_backend: false,
+            expose_tracebacks: false,
             watch_interval: Duration::from_secs(2),
             open_tasks_per_tenant: 100_000,
             task_expires_after: None,
             model_cache_ttl: Duration::from_secs(300),
             model_list_cache_ttl: Duration::from_secs(60),
+            cache_ttl: Duration::from_secs(3600),
             idempotency_ttl: Duration::from_secs(24 * 3600),
             inference_timeout: Duration::from_secs(30),
             background_inference: false,

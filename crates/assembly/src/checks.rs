@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ortolan_ml_client::{Inference, MlHealth, MlHealthStatus};
 use ortolan_queue::Queues;
+use ortolan_results::Cache;
 use ortolan_service::health::{Health, HealthRegistry, Importance};
 use serde_json::{Value, json};
 
@@ -12,6 +13,14 @@ pub fn queues(registry: &HealthRegistry, queues: Queues, importance: Importance)
     registry.check("queue", importance, move || {
         let queues = queues.clone();
         async move { queues.ml.ping().await.map_or(Health::Down("does not answer"), |()| Health::Up) }
+    });
+}
+
+/// Asks whether the shared cache is used; without it everything is computed anew.
+pub fn cache(registry: &HealthRegistry, cache: Cache) {
+    registry.check("cache", Importance::Optional, move || {
+        let answers = cache.answers();
+        async move { if answers { Health::Up } else { Health::Down("does not answer and is passed over") } }
     });
 }
 

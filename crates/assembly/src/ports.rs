@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ortolan_domain::{Clock, SystemClock};
 use ortolan_queue::Queues;
-use ortolan_results::{Cache, Numbers, Redis, ResultStore, Signals};
+use ortolan_results::{Cache, Numbers, Redis, RedisSettings, ResultStore, Signals};
 use ortolan_service::config::{Config, MaskedUrl};
 
 /// Everything but the truth and the objects: what every service has.
@@ -28,13 +28,13 @@ pub struct Ports {
 
 impl Ports {
     /// Ports that end with this process.
-    pub fn in_process() -> Self {
+    pub fn in_process(config: &Config) -> Self {
         let clock = SystemClock::shared();
         let cache = Cache::in_process(clock.clone());
         Self {
             queues: Queues::in_memory(),
             signals: Signals::in_process(),
-            results: ResultStore::in_process(clock.clone()),
+            results: ResultStore::in_process(clock.clone()).keeping(config.results.ttl, config.results.done_ttl),
             board: cache.clone(),
             cache,
             numbers: Numbers::in_process(),
@@ -51,8 +51,9 @@ impl Ports {
     async fn on_redis(config: &Config, url: &MaskedUrl) -> Result<Self> {
         let clock = SystemClock::shared();
         let queues = Queues::redis(url.expose()).await?;
-        let redis = Redis::connect(url.expose()).await?;
+        let redis = Redis::connect(redis_settings(config, url)).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
+        let results = results.keeping(config.results.ttl, config.results.done_ttl);
         let board = Cache::redis(&redis, clock.clone());
         let cache = match config.redis.enabled {
             true => board.clone(),
@@ -64,6 +65,16 @@ impl Ports {
     /// A name that no other incarnation of any process has.
     pub fn process_id(&self) -> String {
         format!("{}-{}-{}", host(), std::process::id(), self.clock.now().as_micros())
+    }
+}
+
+/// How Redis is used for results, signals and caches.
+fn redis_settings(config: &Config, url: &MaskedUrl) -> RedisSettings {
+    RedisSettings {
+        answer_limit: config.redis.timeout,
+        connections: config.redis.max_connections as usize,
+        cache_prefix: config.cache.key_prefix.clone(),
+        ..RedisSettings::at(url.expose())
     }
 }
 

@@ -145,12 +145,32 @@ pub struct MlError {
     pub code: ErrorCode,
     /// What happened, in our words.
     pub detail: String,
+    /// For a crash: what crashed the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<Box<CrashSuspect>>,
+}
+
+/// A model and an input under which a process crashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashSuspect {
+    /// What the model is called: a slot or a version's id.
+    pub model: String,
+    /// SHA-256 of its file in hexadecimal.
+    pub model_sha256: String,
+    /// SHA-256 of the input in hexadecimal: of a picture's bytes, or of tensors.
+    pub input_hash: String,
 }
 
 impl MlError {
     /// An error with `code` and its explanation.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), suspect: None }
+    }
+
+    /// The same error; a crash names whom it is put down to.
+    pub fn suspecting(self, suspect: impl FnOnce() -> CrashSuspect) -> Self {
+        let suspect = (self.code == ErrorCode::Crashed).then(|| Box::new(suspect()));
+        Self { suspect, ..self }
     }
 }
 

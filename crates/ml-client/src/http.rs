@@ -18,8 +18,6 @@ use crate::{
     ModelSignature, ModelStats, OfModel, ProbeMedia, Unloaded, frame, paths,
 };
 
-/// The longest that any question may take.
-const TIMEOUT: Duration = Duration::from_secs(600);
 /// What an inference may take beyond its own time, so that the ML service's word about its end arrives.
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a connection may take to come about.
@@ -38,9 +36,9 @@ struct Removed {
 }
 
 impl HttpInference {
-    /// A client of the ML service at `base`, for instance `http://ml-service:8001`.
-    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        let builder = Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT_TIMEOUT).no_proxy().tcp_nodelay(true);
+    /// A client of the ML service at `base`, for instance `http://ml-service:8001`, which waits at most `timeout` for any answer.
+    pub fn new(base: &str, timeout: Duration) -> Result<Self, reqwest::Error> {
+        let builder = Client::builder().timeout(timeout).connect_timeout(CONNECT_TIMEOUT).no_proxy().tcp_nodelay(true);
         // Without TLS no certificates are needed, and a slim image has none to look for.
         let client = if base.starts_with("http://") { builder.tls_certs_only([]) } else { builder }.build()?;
         Ok(Self { client, base: base.trim_end_matches('/').to_owned() })

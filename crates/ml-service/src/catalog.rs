@@ -1,9 +1,12 @@
 //! Which file is behind each model: fetched once from its path, kept as a private local copy for the life of
 //! the process or until it is forgotten. On request a copy is compared with its object from time to time.
 
+mod folder;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,13 +17,14 @@ use ortolan_blobs::{BlobError, Blobs, ObjectPath};
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{Clock, TenantSlug, Timestamp, hash};
 use ortolan_runner::{ModelSource, SourceError};
-use tempfile::TempDir;
 use tokio::sync::OnceCell;
+
+use self::folder::PrivateFolder;
 
 /// Local copies of models.
 pub(crate) struct ModelCatalog {
     blobs: Blobs,
-    folder: TempDir,
+    folder: PrivateFolder,
     clock: Arc<dyn Clock>,
     limits: CatalogLimits,
     entries: Mutex<HashMap<ModelRef, Arc<OnceCell<Arc<LocalModel>>>>>,
@@ -60,9 +64,14 @@ pub(crate) struct LocalModel {
 }
 
 impl ModelCatalog {
-    /// An empty catalog with a private folder of its own.
-    pub(crate) fn new(blobs: Blobs, clock: Arc<dyn Clock>, limits: CatalogLimits) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("mlworker_models_").tempdir()?;
+    /// An empty catalog with a private folder of its own in `parent`.
+    pub(crate) fn new(
+        blobs: Blobs,
+        clock: Arc<dyn Clock>,
+        limits: CatalogLimits,
+        parent: &Path,
+    ) -> std::io::Result<Self> {
+        let folder = PrivateFolder::make_in(parent)?;
         Ok(Self { blobs, folder, clock, limits, entries: Mutex::default() })
     }
 
@@ -154,7 +163,7 @@ impl LocalModel {
             && self.looked_at.compare_exchange(last, now.as_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    fn write(bytes: &[u8], target: &std::path::Path) -> std::io::Result<(String, Arc<File>)> {
+    fn write(bytes: &[u8], target: &Path) -> std::io::Result<(String, Arc<File>)> {
         let folder = target.parent().unwrap_or(target);
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         std::io::Write::write_all(&mut file, bytes)?;

@@ -1,9 +1,9 @@
 //! Words of the runner in words of the product, and back.
 
-use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::{ImageConfig, SahiConfig};
-use ortolan_domain::job::{MlError, MlItem, Timings};
+use ortolan_domain::job::{CrashSuspect, MlError, MlItem, MlJob, Timings};
+use ortolan_domain::{ErrorCode, Slot};
 use ortolan_ml_client::{TensorKind, TensorSpec};
 use ortolan_runner::{RunnerError, Signature, TensorSignature, ValueKind};
 use ortolan_vision::{MaskSize, TilingOptions, VisionOptions, VisionOutput};
@@ -93,6 +93,19 @@ pub(crate) fn full(full: &Full) -> MlError {
 /// Why a call gave nothing, in the product's table of errors.
 pub(crate) fn error(error: &RunnerError) -> MlError {
     MlError::new(error.code(), error.to_string())
+}
+
+/// The same for a model of `slot` on a job's picture, which both are to blame when the process crashed.
+pub(crate) fn crash(error: &RunnerError, slot: Slot, model_sha256: &str, job: &MlJob) -> MlError {
+    let told = self::error(error);
+    match &job.input {
+        Some(input) if error.is_crash() => told.suspecting(|| CrashSuspect {
+            model: slot.to_string(),
+            model_sha256: model_sha256.to_owned(),
+            input_hash: input.sha256.clone(),
+        }),
+        _ => told,
+    }
 }
 
 /// Inputs and outputs in the contract's words.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ortolan_domain::ErrorCode;
 use ortolan_domain::artifact::ArtifactType;
 use ortolan_domain::config::InferenceConfig;
-use ortolan_domain::job::{MlError, MlItem, MlJob};
+use ortolan_domain::job::{CrashSuspect, MlError, MlItem, MlJob};
 use ortolan_domain::model::ModelRef;
+use ortolan_domain::tensor::digest;
+use ortolan_domain::{ErrorCode, hash};
 use ortolan_ml_client::{InferAnswer, InferRequest, Inference};
 use ortolan_oip::outputs_json;
 use ortolan_oip::signature::from_json;
@@ -43,8 +44,9 @@ impl MlService {
         let invalid = |reason: String| MlError::new(ErrorCode::Invalid, reason);
         let values: BTreeMap<String, &RawValue> =
             serde_json::from_str(config.input_data.0.get()).map_err(|error| invalid(format!("input_data: {error}")))?;
-        let inputs =
+        let mut inputs =
             from_json(&signature, |name| values.get(name).copied()).map_err(|error| invalid(error.to_string()))?;
+        let input_hash = hash::hex(&digest(&mut inputs));
         let request = InferRequest {
             model,
             sha256: None,
@@ -55,7 +57,9 @@ impl MlService {
             request_id: job.origin.request_id.clone().unwrap_or_else(|| job.run_id.to_string()),
             trace: job.origin.trace,
         };
-        self.infer(request).await
+        let model = config.model_id.to_string();
+        let suspect = || CrashSuspect { model, model_sha256: signature.sha256, input_hash };
+        self.infer(request).await.map_err(|error| error.suspecting(suspect))
     }
 }
 

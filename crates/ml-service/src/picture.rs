@@ -48,7 +48,8 @@ impl MlService {
         let request = VisionRequest { slot, options: convert::options(config), area };
         let (sha256, began) = (ortolan_runner::ModelSource::sha256(&*model).to_owned(), Instant::now());
         let answer = self.0.pool.vision(&key, model, request, media, context).await;
-        let answer = answer.map(|(answer, _facts)| answer).map_err(|error| convert::error(&error));
+        let answer = answer.map(|(answer, _facts)| answer);
+        let answer = answer.map_err(|error| convert::crash(&error, slot, &sha256, job));
         let answer = self.looked(&key, waited, began.elapsed(), answer)?;
         let timings = convert::timings(wait_ms, answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })

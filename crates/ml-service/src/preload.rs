@@ -26,10 +26,11 @@ impl MlService {
     /// Loads the listed models. With `strict` the first failure is an error; otherwise it is kept for
     /// health and the others go on.
     pub async fn preload(&self, list: &[ModelRef], strict: bool) -> Result<(), PreloadError> {
+        let mut loaded = Vec::with_capacity(list.len());
         for model in list {
             let entry = model.to_string();
             let Err(error) = self.load(model).await else {
-                tracing::info!(tenant = %model.tenant, model_type = %model.name, "model preloaded");
+                loaded.push(model);
                 continue;
             };
             if strict {
@@ -38,6 +39,7 @@ impl MlService {
             tracing::warn!(tenant = %model.tenant, model_type = %model.name, reason = error.detail, "model could not be preloaded");
             self.0.preload_failures.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, error.detail);
         }
+        tell(list, &loaded);
         Ok(())
     }
 
@@ -45,5 +47,23 @@ impl MlService {
         let (key, copy) = (self.key(model.clone()), self.model(model).await?);
         let loaded = self.0.pool.preload(&key, copy, CallContext::default()).await;
         loaded.map(drop).map_err(|error| convert::error(&error))
+    }
+}
+
+/// Lists what is there when the service begins to answer.
+fn tell(wanted: &[ModelRef], loaded: &[&ModelRef]) {
+    if wanted.is_empty() {
+        tracing::info!("no models are listed to be loaded at start; each is loaded when it is first asked");
+        return;
+    }
+    tracing::info!(
+        models = loaded.len(),
+        listed = wanted.len(),
+        "Model registry initialized with {} models",
+        loaded.len()
+    );
+    tracing::info!("Available models:");
+    for model in loaded {
+        tracing::info!(tenant = %model.tenant, model_type = %model.name, "{model} ({})", model.name);
     }
 }

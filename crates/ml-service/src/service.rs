@@ -1,6 +1,7 @@
 //! The service itself: what it holds, how it starts, how it takes jobs and how it stops.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct MlServiceSettings {
     pub question_timeout: Duration,
     /// How requests with tensors are put together, unless they say otherwise.
     pub batching: BatchPolicy,
+    /// Where the private folder of fetched models is made; among the system's temporary files when `None`.
+    pub models_folder: Option<PathBuf>,
     /// How tenants are kept apart, for health.
     pub isolation: String,
     /// Version of ONNX Runtime, for health.
@@ -103,7 +106,8 @@ impl MlService {
     pub fn new(parts: MlServiceParts) -> std::io::Result<Self> {
         let MlServiceParts { pool, blobs, results, signals, number, clock, gpus, settings } = parts;
         let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
-        let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits)?;
+        let folder = settings.models_folder.clone().unwrap_or_else(std::env::temp_dir);
+        let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits, &folder)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());

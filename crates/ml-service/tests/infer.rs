@@ -100,6 +100,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
         drain: LONG,
         question_timeout: LONG,
         batching: BatchPolicy::OFF,
+        models_folder: None,
         isolation: "tenant".to_owned(),
         runtime_version: String::new(),
         gpu_memory_limit_bytes: 0,
@@ -121,7 +122,7 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let limits = ServeLimits { max_connections: 100, header_timeout: LONG, drain_timeout: LONG };
     tokio::spawn(async move { serve(listener, routes, limits, &Shutdown::new()).await });
-    Bench { service, client: HttpInference::new(&url).unwrap(), url, blobs, _folder: folder }
+    Bench { service, client: HttpInference::new(&url, LONG).unwrap(), url, blobs, _folder: folder }
 }
 
 impl Bench {

@@ -18,7 +18,9 @@ pub(crate) use choice::{json_object, share};
 pub use service::{BackgroundServiceArgs, RawLoopArgs, ServiceArgs, UpArgs};
 
 use crate::commands::keys::KeysCommand;
+use crate::commands::models::ModelsCommand;
 use crate::commands::pictures::{ClassifyArgs, FindArgs};
+use crate::commands::predict::PredictArgs;
 use crate::commands::slots::SlotsCommand;
 use crate::commands::tasks::TasksCommand;
 use crate::commands::tenants::TenantsCommand;
@@ -141,6 +143,11 @@ pub enum ClientCommand {
     /// Manage the models that a tenant's tasks use
     #[command(subcommand)]
     Slots(SlotsCommand),
+    /// Push, list, show, validate, promote and delete versions of models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Ask a model for a prediction
+    Predict(PredictArgs),
     /// Submit, list, follow, cancel and retry tasks
     #[command(subcommand)]
     Tasks(TasksCommand),
@@ -200,6 +207,17 @@ mod tests {
             "ortolan slots list",
             "ortolan slots put detect model.onnx",
             "ortolan slots delete detect",
+            "ortolan models push iris.onnx --name iris --version 1.2.0 --description words --validate --promote detect",
+            "ortolan models push iris.onnx",
+            "ortolan models ls --name iris --status ready --limit 5 --page 2",
+            "ortolan models list --json",
+            "ortolan models show iris@1.2.0",
+            "ortolan models validate 0190c7a0-0000-7000-8000-000000000000",
+            "ortolan models promote iris detect",
+            "ortolan models rm iris@1.2.0",
+            "ortolan predict iris inputs.json --skip-cache --timeout-ms 500 --json",
+            "ortolan predict iris@1.2.0 -",
+            "ortolan predict iris",
             "ortolan tasks submit noop --config {\"sleep_ms\":5} --priority high --follow",
             "ortolan tasks submit object_detection photo.jpg",
             "ortolan tasks list --status failed --type noop --limit 5 --offset 10",
@@ -235,6 +253,11 @@ mod tests {
             "ortolan detect a.jpg --confidence 1.5",
             "ortolan detect a.jpg --iou nan",
             "ortolan slots put faces m.onnx",
+            "ortolan models push m.onnx --promote faces",
+            "ortolan models list --limit 0",
+            "ortolan models list --status good",
+            "ortolan predict",
+            "ortolan predict iris --timeout-ms 0",
             "ortolan tasks submit teleport",
             "ortolan tasks submit object_detection a.jpg --media 0190c7a0-0000-7000-8000-000000000000",
             "ortolan tasks submit noop --config [1",

@@ -104,7 +104,7 @@ async fn open(config: &Config) -> Result<Parts> {
     let folder = &config.data_dir;
     std::fs::create_dir_all(folder).with_context(|| format!("the data folder {} cannot be made", folder.display()))?;
     let lock = lock(folder)?;
-    let (ports, blobs) = (Ports::in_process(), storage::blobs(config)?);
+    let (ports, blobs) = (Ports::in_process(config), storage::blobs(config)?);
     let Database::Sqlite(path) = config.database()? else {
         anyhow::bail!(
             "`up` runs the embedded profile, whose database is a SQLite file; for PostgreSQL start the services one by one"

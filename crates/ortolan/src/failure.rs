@@ -47,6 +47,15 @@ pub enum Failure {
     /// The server refused, or there was none.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The server refused, and there is more to say about it.
+    #[error("{message}")]
+    Refused {
+        /// What to do, or what stands in the way.
+        message: String,
+        /// What the server said.
+        #[source]
+        source: ClientError,
+    },
     /// There is none of that name.
     #[error("{0}")]
     NotFound(String),
@@ -99,7 +108,7 @@ impl Failure {
         match self {
             Self::Output(_) if self.is_closed_pipe() => Exit::Done,
             Self::Usage(_) => Exit::Usage,
-            Self::Client(error) => error.exit_code(),
+            Self::Client(error) | Self::Refused { source: error, .. } => error.exit_code(),
             Self::NotFound(_) => Exit::NotFound,
             Self::Failed(_) => Exit::Failed,
             Self::File { .. } => Exit::Invalid,

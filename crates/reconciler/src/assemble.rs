@@ -49,6 +49,7 @@ pub fn reconciler(config: &Config, ports: &Ports, blobs: &Blobs, truth: &Truth) 
         tasks: truth.stores.tasks.clone(),
         processes: truth.stores.processes.clone(),
         predictions: truth.stores.predictions.clone(),
+        quarantine: truth.stores.quarantine.clone(),
         queues: ports.queues.clone(),
         results: ports.results.clone(),
         dispatcher: truth.dispatcher.clone(),

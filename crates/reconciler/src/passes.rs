@@ -9,7 +9,7 @@ use ortolan_domain::Clock;
 use ortolan_queue::Queues;
 use ortolan_results::ResultStore;
 use ortolan_service::telemetry::metrics;
-use ortolan_store::{PredictionStore, ProcessStore, TaskStore};
+use ortolan_store::{PredictionStore, ProcessStore, QuarantineStore, TaskStore};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ pub struct ReconcilerParts {
     pub processes: Arc<dyn ProcessStore>,
     /// Records of predictions.
     pub predictions: Arc<dyn PredictionStore>,
+    /// Pairs of model and input that crashed.
+    pub quarantine: Arc<dyn QuarantineStore>,
     /// The queues.
     pub queues: Queues,
     /// Results that wait to be fetched.
@@ -131,6 +133,7 @@ impl Reconciler {
         self.delete_ended(&mut report).await;
         self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;
+        self.forget_crashes(&mut report).await;
         self.drop_orphaned_results(&mut report).await;
         self.clean_broker(&mut report).await;
         self.strike_silent_processes(&mut report).await;

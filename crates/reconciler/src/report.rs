@@ -23,6 +23,8 @@ pub struct ReconcileReport {
     pub predictions_deleted: u64,
     /// Idempotency keys that were forgotten.
     pub idempotency_keys_forgotten: u64,
+    /// Crashes that were forgotten, as their time was up.
+    pub crashes_forgotten: u64,
     /// Results that no run waited for and that were removed.
     pub results_removed: u64,
     /// What was removed from the broker.
@@ -44,6 +46,7 @@ impl ReconcileReport {
             self.ended_deleted,
             self.predictions_deleted,
             self.idempotency_keys_forgotten,
+            self.crashes_forgotten,
             self.results_removed,
             self.broker_entries_removed,
             self.orphan_blobs_removed,

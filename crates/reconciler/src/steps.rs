@@ -176,6 +176,15 @@ impl Reconciler {
         }
     }
 
+    /// Forgets crashes whose time is up: what still crashes is found out again.
+    pub(crate) async fn forget_crashes(&self, report: &mut ReconcileReport) {
+        let before = self.0.clock.now().minus(self.0.settings.retention);
+        match self.0.quarantine.forget_crashes(before, BATCH).await {
+            Ok(count) => report.crashes_forgotten += repaired("crash", count),
+            Err(error) => failed(report, "crashes", &error),
+        }
+    }
+
     /// Removes results that no run waits for: their worker died, or their task was cancelled.
     pub(crate) async fn drop_orphaned_results(&self, report: &mut ReconcileReport) {
         let results = &self.0.results;

@@ -68,11 +68,20 @@ impl Cache {
         }
     }
 
-    /// Forgets every value whose key begins with `prefix`.
-    pub async fn delete_prefix(&self, prefix: &str) {
+    /// Forgets the values whose keys begin with `prefix`; returns how many. In a very large shared cache some may be left to
+    /// expire.
+    pub async fn delete_prefix(&self, prefix: &str) -> u64 {
         match &self.place {
             Place::InProcess(shelf) => lock(shelf).values.remove_where(|key| key.starts_with(prefix)),
             Place::Redis(redis) => redis.uncache_prefix(prefix).await,
+        }
+    }
+
+    /// True unless the store is passed over at the moment because it does not answer.
+    pub fn answers(&self) -> bool {
+        match &self.place {
+            Place::InProcess(_) => true,
+            Place::Redis(redis) => redis.is_asked(),
         }
     }
 

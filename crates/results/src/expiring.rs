@@ -102,12 +102,13 @@ impl<K: Hash + Eq + Clone, V: Weight> Expiring<K, V> {
         }
     }
 
-    /// Removes every value whose key is `unwanted`.
-    pub(crate) fn remove_where(&mut self, unwanted: impl Fn(&K) -> bool) {
+    /// Removes every value whose key is `unwanted`; returns how many.
+    pub(crate) fn remove_where(&mut self, unwanted: impl Fn(&K) -> bool) -> u64 {
         let keys: Vec<K> = self.entries.keys().filter(|key| unwanted(key)).cloned().collect();
-        for key in keys {
-            self.remove(&key);
+        for key in &keys {
+            self.remove(key);
         }
+        keys.len() as u64
     }
 
     /// The keys that have not expired, in the order in which they will.

@@ -12,9 +12,9 @@ use crate::expiring::{Expiring, Limits};
 use crate::redis::Redis;
 use crate::watchers::{Watch, Watchers};
 
-/// How long a result is kept.
+/// How long a result is kept, unless told otherwise.
 pub const RESULT_TTL: Duration = Duration::from_secs(1_800);
-/// How long it is known that there was one.
+/// How long it is known that there was one, unless told otherwise.
 pub const DONE_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// How long an attempt stays taken without [`ResultStore::keep_locks`]: whoever took it may die.
 pub const LOCK_TTL: Duration = Duration::from_secs(12);
@@ -25,6 +25,8 @@ const LONGEST_POLL: Duration = Duration::from_secs(30);
 const RESULTS: Limits = Limits { entries: 100_000, bytes: 512 << 20 };
 /// Marks are small.
 const MARKS: Limits = Limits { entries: 1_000_000, bytes: usize::MAX };
+
+const USUALLY: Kept = Kept { result: RESULT_TTL, done: DONE_TTL };
 
 /// What came of waiting for a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,16 @@ pub struct ResultStore {
     clock: Arc<dyn Clock>,
     waiters: Arc<Watchers<Attempt, ()>>,
     place: Place,
+    kept: Kept,
+}
+
+/// How long what is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    /// A result.
+    pub(crate) result: Duration,
+    /// That there was one.
+    pub(crate) done: Duration,
 }
 
 #[derive(Clone)]
@@ -82,12 +94,18 @@ impl ResultStore {
     /// Results inside of this process, bounded.
     pub fn in_process(clock: Arc<dyn Clock>) -> Self {
         let shelf = Shelf { results: Expiring::new(RESULTS), done: Expiring::new(MARKS), locks: Expiring::new(MARKS) };
-        Self { clock, waiters: Watchers::new(), place: Place::InProcess(Arc::new(Mutex::new(shelf))) }
+        Self { clock, waiters: Watchers::new(), place: Place::InProcess(Arc::new(Mutex::new(shelf))), kept: USUALLY }
     }
 
     /// Results on Redis.
     pub fn redis(redis: &Redis, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, waiters: Arc::clone(redis.waiters()), place: Place::Redis(redis.clone()) }
+        Self { clock, waiters: Arc::clone(redis.waiters()), place: Place::Redis(redis.clone()), kept: USUALLY }
+    }
+
+    /// The same store, which keeps results for `result` instead of [`RESULT_TTL`], and for `done` instead of [`DONE_TTL`] that
+    /// they were there.
+    pub fn keeping(self, result: Duration, done: Duration) -> Self {
+        Self { kept: Kept { result, done }, ..self }
     }
 
     /// Keeps an attempt's result for [`RESULT_TTL`], marks the attempt as done for [`DONE_TTL`], and wakes who waits for it.
@@ -96,10 +114,10 @@ impl ResultStore {
             Place::InProcess(shelf) => {
                 let now = self.clock.now();
                 let mut shelf = lock(shelf);
-                shelf.results.insert(attempt, bytes, now, RESULT_TTL);
-                shelf.done.insert(attempt, (), now, DONE_TTL);
+                shelf.results.insert(attempt, bytes, now, self.kept.result);
+                shelf.done.insert(attempt, (), now, self.kept.done);
             }
-            Place::Redis(redis) => redis.put_result(attempt, bytes).await?,
+            Place::Redis(redis) => redis.put_result(attempt, bytes, self.kept).await?,
         }
         self.waiters.notify([(attempt, ())]);
         Ok(())

@@ -44,7 +44,7 @@ pub use tasks::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency,
     LostLease, Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
 };
-pub use tenants::{KeyRecord, NewKey, Tenant, TenantStore};
+pub use tenants::{KeyRecord, NewKey, NewKeyOutcome, NewTenantOutcome, Tenant, TenantStore};
 
 /// One page of a longer list.
 #[derive(Debug, Clone, PartialEq)]

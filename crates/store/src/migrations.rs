@@ -37,5 +37,6 @@ folders! {
     6 "0006_models",
     7 "0007_predictions",
     8 "0008_callbacks",
+    9 "0009_keys_and_jobs",
     10 "0010_origins",
 }

@@ -167,7 +167,7 @@ pub trait ModelStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Model>, StoreError>;
 
-    /// Deletes a version with its predictions, and returns it, so that its file can be deleted.
+    /// Deletes a version with its predictions and jobs, and returns it, so that its file can be deleted.
     async fn delete_model(&self, tenant: TenantId, id: ModelId) -> Result<Option<Model>, StoreError>;
 }
 

@@ -64,15 +64,14 @@ pub trait QuarantineStore: Send + Sync {
         now: Timestamp,
     ) -> Result<CrashRecord, StoreError>;
 
-    /// Counts a crash of an input with what the slot is recorded to hold; `None` when nothing is recorded of it. Runs of one
-    /// pair that a single death of their process ended count once.
-    async fn record_slot_crash(
+    /// Counts a crash that ended a task's run. Runs of one pair that a single death of their process ended count once.
+    async fn record_run_crash(
         &self,
         tenant: TenantId,
-        slot: Slot,
-        input_hash: &str,
+        pair: &CrashPair,
+        model: &str,
         now: Timestamp,
-    ) -> Result<Option<CrashRecord>, StoreError>;
+    ) -> Result<CrashRecord, StoreError>;
 
     /// The record of an input with what the slot is recorded to hold, if that pair is in quarantine.
     async fn quarantined_in_slot(
@@ -81,6 +80,9 @@ pub trait QuarantineStore: Send + Sync {
         slot: Slot,
         input_hash: &str,
     ) -> Result<Option<CrashRecord>, StoreError>;
+
+    /// True when this file is in quarantine with some input.
+    async fn has_quarantined(&self, tenant: TenantId, model_sha256: &str) -> Result<bool, StoreError>;
 
     /// The pair's record, if it is in quarantine.
     async fn quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<Option<CrashRecord>, StoreError>;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use ortolan_domain::{KeyId, Scopes, TenantId, TenantSlug, Timestamp};
 
-use crate::{Page, StoreError};
+use crate::{Idempotency, Page, StoreError};
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +54,36 @@ pub struct KeyRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// What became of a new tenant that came with an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewTenantOutcome {
+    /// Stored.
+    Created,
+    /// The same key came with the same request before: that tenant, as it is now.
+    Replayed(Box<Tenant>),
+    /// The same key came with another request before.
+    Conflict,
+}
+
+/// What became of a new key that came with an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum NewKeyOutcome {
+    /// Stored.
+    Created,
+    /// The same idempotency key came with the same request before: that key, as it is now.
+    Replayed(Box<KeyRecord>),
+    /// The same idempotency key came with another request before.
+    Conflict,
+}
+
 /// Tenants and their keys.
 #[async_trait]
 pub trait TenantStore: Send + Sync {
     /// Stores a tenant; [`StoreError::Duplicate`] when the name is taken.
     async fn create_tenant(&self, tenant: &Tenant) -> Result<(), StoreError>;
+
+    /// The same, at most once for this key of an operator's.
+    async fn create_tenant_once(&self, tenant: &Tenant, key: Idempotency) -> Result<NewTenantOutcome, StoreError>;
 
     /// The tenant with this id.
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError>;
@@ -82,6 +107,9 @@ pub trait TenantStore: Send + Sync {
 
     /// Stores a key.
     async fn create_key(&self, key: &NewKey) -> Result<(), StoreError>;
+
+    /// Stores a tenant's key at most once for this idempotency key of the tenant's.
+    async fn create_key_once(&self, key: &NewKey, idempotency: Idempotency) -> Result<NewKeyOutcome, StoreError>;
 
     /// The key with this hash, revoked or not.
     async fn key_by_hash(&self, hash: &str) -> Result<Option<KeyRecord>, StoreError>;

@@ -174,6 +174,15 @@ impl Cluster {
         self.own_redis.as_ref().unwrap_or_else(|| panic!("this cluster has no Redis of its own"))
     }
 
+    /// The same, to kill it and start it again.
+    ///
+    /// # Panics
+    /// As [`Cluster::redis`].
+    #[expect(clippy::panic, reason = "a test that asks for what it did not make cannot go on")]
+    pub fn redis_mut(&mut self) -> &mut ThrowAwayRedis {
+        self.own_redis.as_mut().unwrap_or_else(|| panic!("this cluster has no Redis of its own"))
+    }
+
     /// The folder of everything that the processes keep.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -23,11 +24,18 @@ pub struct Tenant {
 pub struct Answer {
     /// The HTTP status.
     pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body.
     pub body: Value,
 }
 
 impl Answer {
+    /// A header's value; empty when it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
     /// The body, when the status is the one expected.
     pub fn expect(self, status: u16) -> Result<Value> {
         ensure!(self.status.as_u16() == status, "expected {status}, was {}: {}", self.status, self.body);
@@ -53,9 +61,9 @@ impl Tenant {
     /// Sends a request and reads the answer.
     pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let answer = request.send().await?;
-        let status = answer.status();
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let text = answer.text().await?;
-        Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
+        Ok(Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
     /// Gets a path.
@@ -73,6 +81,29 @@ impl Tenant {
         let request =
             self.request(Method::PUT, &format!("/slots/{slot}")).header("content-type", "application/octet-stream");
         self.send(request.body(model)).await
+    }
+
+    /// Registers a version of a model, uploads its file and has it validated; gives its id.
+    pub async fn ready_model(&self, name: &str, version: &str, file: Vec<u8>) -> Result<String> {
+        let made = self.post("/models", json!({"name": name, "version": version})).await?.expect(201)?;
+        let id = made["id"].as_str().unwrap_or_default().to_owned();
+        let form = Form::new().part("file", Part::bytes(file).file_name("model.onnx"));
+        let upload = self.request(Method::POST, &format!("/models/{id}/upload")).multipart(form);
+        self.send(upload).await?.expect(200)?;
+        let verdict = self.post(&format!("/models/{id}/validate"), json!({})).await?.expect(200)?;
+        ensure!(verdict["valid"] == true, "{name}: {verdict}");
+        Ok(id)
+    }
+
+    /// Creates a job that must be taken, and gives its id.
+    pub async fn job(&self, model: &str, input_data: Value) -> Result<String> {
+        let job = self.post("/jobs", json!({"model_id": model, "input_data": input_data})).await?.expect(201)?;
+        Ok(job["job_id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// How a job ended, waited for.
+    pub async fn job_result(&self, job: &str) -> Result<Value> {
+        self.get(&format!("/jobs/{job}/result?wait=30")).await?.expect(200)
     }
 
     /// Uploads media.

@@ -1,7 +1,7 @@
 //! What a result's bytes mean for its task: checked artifacts, or a failure and its fate.
 
 use ortolan_domain::artifact::Artifact;
-use ortolan_domain::job::{MlItem, MlOutcome, MlResult};
+use ortolan_domain::job::{CrashSuspect, MlError, MlItem, MlOutcome, MlResult};
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ArtifactId, ErrorCode, Task, Timestamp};
 
@@ -17,17 +17,20 @@ pub(crate) enum Outcome {
     Artifacts { artifacts: Vec<Artifact>, inference_time_ms: Option<f64> },
     /// It did not end well; the code says whether another try may help.
     Failed(TaskError),
+    /// It crashed its process, and this is why.
+    Crashed(TaskError, Box<CrashSuspect>),
 }
 
 /// Reads and checks a result of `task`'s present run.
 pub(crate) fn read(task: &Task, bytes: &[u8], now: Timestamp) -> Outcome {
     match parse(task, bytes).and_then(|result| artifacts(task, result, now)) {
         Ok((artifacts, inference_time_ms)) => Outcome::Artifacts { artifacts, inference_time_ms },
-        Err(error) => Outcome::Failed(error),
+        Err(MlError { code, detail, suspect: Some(suspect) }) => Outcome::Crashed(TaskError { code, detail }, suspect),
+        Err(MlError { code, detail, suspect: None }) => Outcome::Failed(TaskError { code, detail }),
     }
 }
 
-fn parse(task: &Task, bytes: &[u8]) -> Result<MlResult, TaskError> {
+fn parse(task: &Task, bytes: &[u8]) -> Result<MlResult, MlError> {
     if bytes.len() > MAX_RESULT_BYTES {
         return Err(invalid(format!("the result has {} bytes, at most {MAX_RESULT_BYTES} are taken", bytes.len())));
     }
@@ -41,14 +44,14 @@ fn parse(task: &Task, bytes: &[u8]) -> Result<MlResult, TaskError> {
     Ok(result)
 }
 
-fn artifacts(task: &Task, result: MlResult, now: Timestamp) -> Result<(Vec<Artifact>, Option<f64>), TaskError> {
+fn artifacts(task: &Task, result: MlResult, now: Timestamp) -> Result<(Vec<Artifact>, Option<f64>), MlError> {
     let MlResult { provenance, timings, outcome, .. } = result;
     let items = match outcome {
         MlOutcome::Items(items) if items.len() > MAX_ITEMS => {
             return Err(invalid(format!("the result has {} items, at most {MAX_ITEMS} are taken", items.len())));
         }
         MlOutcome::Items(items) => items,
-        MlOutcome::Error(error) => return Err(TaskError { code: error.code, detail: error.detail }),
+        MlOutcome::Error(error) => return Err(error),
     };
     if provenance.config_hash != task.spec.config_hash {
         return Err(invalid("the result was made with another configuration".to_owned()));
@@ -74,7 +77,7 @@ fn artifacts(task: &Task, result: MlResult, now: Timestamp) -> Result<(Vec<Artif
     Ok((artifacts, ran.then_some(timings.inference_ms)))
 }
 
-fn check(index: usize, item: &MlItem) -> Result<(), TaskError> {
+fn check(index: usize, item: &MlItem) -> Result<(), MlError> {
     if item.span_start_ms < 0 || item.span_end_ms < item.span_start_ms {
         return Err(invalid(format!("item {index}: the span {}..{} is not one", item.span_start_ms, item.span_end_ms)));
     }
@@ -82,15 +85,15 @@ fn check(index: usize, item: &MlItem) -> Result<(), TaskError> {
     checked.map_err(|error| invalid(format!("item {index}: {error}")))
 }
 
-fn invalid(detail: String) -> TaskError {
-    TaskError { code: ErrorCode::InvalidResult, detail }
+fn invalid(detail: String) -> MlError {
+    MlError::new(ErrorCode::InvalidResult, detail)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use ortolan_domain::artifact::ArtifactType;
-    use ortolan_domain::job::{Attempt, MlError, Provenance, Timings};
+    use ortolan_domain::job::{Attempt, Provenance, Timings};
     use ortolan_domain::route::QueueName;
     use ortolan_domain::task::NewTask;
     use ortolan_domain::{Origin, Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug};
@@ -144,7 +147,7 @@ mod tests {
     fn failure(outcome: Outcome) -> TaskError {
         match outcome {
             Outcome::Failed(error) => error,
-            Outcome::Artifacts { .. } => panic!("it was taken"),
+            other => panic!("no plain failure: {other:?}"),
         }
     }
 
@@ -204,5 +207,15 @@ mod tests {
         let outcome = MlOutcome::Error(MlError::new(ErrorCode::Crashed, "it crashed"));
         let bytes = serde_json::to_vec(&result(&task, outcome)).unwrap();
         assert_eq!(failure(read(&task, &bytes, task.run_at)).code, ErrorCode::Crashed);
+    }
+
+    #[test]
+    fn a_crash_names_what_crashed() {
+        let task = task();
+        let suspect = || CrashSuspect { model: "detect".into(), model_sha256: "m".into(), input_hash: "i".into() };
+        let error = MlError::new(ErrorCode::Crashed, "it crashed").suspecting(suspect);
+        let bytes = serde_json::to_vec(&result(&task, MlOutcome::Error(error))).unwrap();
+        let Outcome::Crashed(error, named) = read(&task, &bytes, task.run_at) else { panic!("not a crash") };
+        assert_eq!((error.code, *named), (ErrorCode::Crashed, suspect()));
     }
 }

@@ -99,7 +99,7 @@ impl Worker {
                 let refused = self.give_up(task, TaskError { code: ErrorCode::InvalidResult, detail });
                 return match ending {
                     Ending::Completed(_) => self.persist(&refused, lost).await.is_ok_and(|stored| stored),
-                    Ending::Failed(_) => false,
+                    Ending::Failed(_) | Ending::Crashed(..) => false,
                 }
                 .then_some(TaskStatus::Failed);
             }
@@ -150,7 +150,7 @@ fn end_span(mut work: Span, status: Option<TaskStatus>) {
 }
 
 fn log(ending: &Ending) {
-    if let Ending::Failed(failure) = ending {
+    if let Ending::Failed(failure) | Ending::Crashed(failure, _) = ending {
         tracing::info!(code = %failure.error.code, detail = failure.error.detail, fate = ?failure.fate, "run failed");
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use ortolan_domain::job::{Attempt, Delivery, MlJob, delivery_id};
+use ortolan_domain::job::{Attempt, CrashSuspect, Delivery, MlJob, delivery_id};
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ErrorCode, RunId, Task, TaskStatus, TaskType, Timestamp};
 use ortolan_results::{Expected, ResultsError, Waited};
@@ -32,6 +32,8 @@ pub enum Ending {
     Completed(Completion),
     /// With an error, for good or until the next try.
     Failed(Failure),
+    /// The same, and this is what crashed the process.
+    Crashed(Failure, Box<CrashSuspect>),
 }
 
 impl Ending {
@@ -39,7 +41,9 @@ impl Ending {
     pub fn status(&self) -> Option<TaskStatus> {
         match self {
             Self::Completed(_) => Some(TaskStatus::Completed),
-            Self::Failed(failure) => (failure.fate == Fate::Final).then_some(TaskStatus::Failed),
+            Self::Failed(failure) | Self::Crashed(failure, _) => {
+                (failure.fate == Fate::Final).then_some(TaskStatus::Failed)
+            }
         }
     }
 }
@@ -142,14 +146,19 @@ impl Worker {
                 Ending::Completed(Completion { fence, now, artifacts, inference_time_ms })
             }
             Outcome::Failed(error) => self.give_up(task, error),
+            Outcome::Crashed(error, suspect) => Ending::Crashed(self.failure(task, error), suspect),
         }
     }
 
     /// What an error means for its task: permanent ones are final at once, transient ones when the tries are used up.
     pub fn give_up(&self, task: &Task, error: TaskError) -> Ending {
+        Ending::Failed(self.failure(task, error))
+    }
+
+    fn failure(&self, task: &Task, error: TaskError) -> Failure {
         let now = self.0.parts.clock.now();
         let (fate, error) = self.fate(task, error, now);
-        Ending::Failed(Failure { fence: self.fence(attempt_of(task)), now, error, fate })
+        Failure { fence: self.fence(attempt_of(task)), now, error, fate }
     }
 
     fn fate(&self, task: &Task, error: TaskError, now: Timestamp) -> (Fate, TaskError) {
@@ -170,7 +179,7 @@ impl Worker {
     pub async fn write(&self, ending: &Ending) -> Result<bool, StoreError> {
         match ending {
             Ending::Completed(completion) => self.0.parts.tasks.complete(completion.clone()).await,
-            Ending::Failed(failure) => self.0.parts.tasks.fail(failure.clone()).await,
+            Ending::Failed(failure) | Ending::Crashed(failure, _) => self.0.parts.tasks.fail(failure.clone()).await,
         }
     }
 

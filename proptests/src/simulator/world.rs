@@ -90,6 +90,7 @@ impl World {
                 processes: stores.processes.clone(),
                 results: results.clone(),
                 predictions: stores.predictions.clone(),
+                quarantine: stores.quarantine.clone(),
                 queues: each[which].clone(),
                 dispatcher: Arc::new(dispatcher),
                 orphans: None,

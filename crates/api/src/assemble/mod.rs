@@ -62,7 +62,7 @@ async fn open(process: &Process, late: &LateRoutes) -> Result<Option<Truth>> {
         // The one place where it is shown; a log would keep it.
         writeln!(std::io::stdout(), "Operator key (shown this once): {key}").context("the key could not be shown")?;
     }
-    let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose())?);
+    let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose(), config.ml.client_timeout)?);
     let reconciler = ortolan_reconciler::assemble::reconciler(config, &ports, &blobs, &truth);
     late.open(routes(process, Surroundings { ports: &ports, blobs, truth: &truth, inference, reconciler })?);
     Ok(Some(truth))
@@ -89,6 +89,7 @@ pub fn routes(process: &Process, around: Surroundings<'_>) -> Result<Router> {
     let registry = HealthRegistry::new(config.environment, ports.clock.clone(), shutdown.clone());
     check_database(&registry, truth.stores.tasks.clone());
     checks::queues(&registry, ports.queues.clone(), Importance::Optional);
+    checks::cache(&registry, ports.cache.clone());
     checks::ml_service(&registry, inference.clone());
     let state = ApiState::new(ApiParts {
         stores: truth.stores.clone(),

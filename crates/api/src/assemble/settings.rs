@@ -46,9 +46,15 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
             .ingress_header
             .clone()
             .filter(|_| config.environment != config::Environment::Development),
+        expose_tracebacks: match server.expose_tracebacks {
+            config::Tracebacks::Auto => config.environment == config::Environment::Development,
+            config::Tracebacks::On => true,
+            config::Tracebacks::Off => false,
+        },
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
         model_cache_ttl: config.cache.model_ttl,
         model_list_cache_ttl: config.cache.model_list_ttl,
+        cache_ttl: config.cache.ttl,
         idempotency_ttl: config.retention.idempotency,
         inference_timeout: config.ml.inference_timeout,
         background_inference: config.ml.background_inference,

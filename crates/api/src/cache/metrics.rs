@@ -31,6 +31,8 @@ struct PredictionCacheMetrics {
     total_requests: u64,
     /// The share of hits.
     hit_rate_percent: f64,
+    /// Answers that were dropped because their model changed: it was validated, archived, deleted, or replaced in its slot.
+    invalidated: u64,
     /// Whether answers are kept.
     enabled: bool,
     /// For how long.
@@ -63,6 +65,7 @@ pub async fn show_cache_metrics(
             misses: counts.misses,
             total_requests: counts.total(),
             hit_rate_percent: counts.hit_rate_percent(),
+            invalidated: counts.dropped,
             enabled: ttl.is_some(),
             ttl_seconds: ttl.unwrap_or_default().as_secs(),
         },

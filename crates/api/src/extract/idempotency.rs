@@ -2,6 +2,7 @@
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use ortolan_domain::ErrorCode;
 use ortolan_domain::hash::hex;
 use ortolan_store::Idempotency;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,11 @@ impl IdempotencyKey {
         let expires_at = state.now().plus(state.settings().idempotency_ttl);
         self.0.map(|key| Idempotency { key, request_hash: request_hash(parts), expires_at })
     }
+}
+
+/// The refusal of a key that came with another request before.
+pub fn idempotency_conflict() -> ApiError {
+    ApiError::new(ErrorCode::IdempotencyConflict, "the Idempotency-Key came with another request before")
 }
 
 fn request_hash(parts: &[&str]) -> String {

@@ -13,7 +13,7 @@ mod tag;
 pub use accept::preferred;
 pub use body::read_limited;
 pub use client_ip::ClientIp;
-pub use idempotency::IdempotencyKey;
+pub use idempotency::{IdempotencyKey, idempotency_conflict};
 pub use json::{JsonBody, parse_json, require_json, require_object};
 pub use path::{IdPath, NamePath, QuarantineId, SlotPath};
 pub use prefer::{PreferAsync, PreferWait};

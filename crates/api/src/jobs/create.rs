@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ortolan_domain::config::{InferenceConfig, TaskConfig, Written};
-use ortolan_domain::model::ModelStatus;
+use ortolan_domain::model::{Model, ModelStatus};
 use ortolan_domain::task::NewTask;
 use ortolan_domain::{ErrorCode, ModelId, Priority, Task, TaskId, TaskType};
 use ortolan_service::telemetry::metrics::task_submitted;
@@ -14,15 +14,16 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use super::quarantine::refuse_quarantined_inputs;
 use super::view::JobView;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{IdempotencyKey, JsonBody};
+use crate::extract::{IdempotencyKey, JsonBody, idempotency_conflict};
 use crate::middleware::origin;
 use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 
-refusals!(CreateRefusals: NotFound, TooLarge, UnsupportedMedia, Invalid, IdempotencyConflict, QuotaExceeded);
+refusals!(CreateRefusals: NotFound, TooLarge, UnsupportedMedia, Invalid, IdempotencyConflict, Quarantined, QuotaExceeded);
 
 /// The longest inputs that are stored with a job, in bytes.
 const MOST_INPUT_BYTES: usize = 4 << 20;
@@ -99,7 +100,8 @@ async fn submit(
         let detail = format!("input_data may have at most {MOST_INPUT_BYTES} bytes in a job");
         return Err(ApiError::new(ErrorCode::TooLarge, detail));
     }
-    require_ready(state, tenant, model_id).await?;
+    let model = require_ready(state, tenant, model_id).await?;
+    refuse_quarantined_inputs(state, tenant, &model, &input_data).await?;
     let config = TaskConfig::Inference(InferenceConfig { model_id, input_data: Written(input_data) });
     let config = config.checked(TaskType::Inference, state.settings().confidence)?;
     let request = ["POST /jobs", priority.as_str(), &config.hash];
@@ -126,16 +128,14 @@ async fn submit(
             Ok(*task)
         }
         Submission::Replayed(task) => Ok(*task),
-        Submission::Conflict => {
-            Err(ApiError::new(ErrorCode::IdempotencyConflict, "the Idempotency-Key came with another request before"))
-        }
+        Submission::Conflict => Err(idempotency_conflict()),
     }
 }
 
-async fn require_ready(state: &ApiState, tenant: &Tenant, id: ModelId) -> Result<(), ApiError> {
+async fn require_ready(state: &ApiState, tenant: &Tenant, id: ModelId) -> Result<Model, ApiError> {
     let model = state.stores.models.model(tenant.id, id).await?.ok_or_else(|| ApiError::not_found("model"))?;
     match model.effective_status(state.now()) {
-        ModelStatus::Ready => Ok(()),
+        ModelStatus::Ready => Ok(model),
         status => {
             let detail = format!("the model is not ready: its status is '{status}'");
             Err(ApiError::new(ErrorCode::MalformedRequest, detail))

@@ -5,6 +5,7 @@ mod create;
 mod delete;
 mod get;
 mod list;
+mod quarantine;
 mod result;
 mod view;
 

@@ -49,7 +49,7 @@ pub struct JobResult {
     result: Option<Value>,
     /// Why it failed.
     error_message: Option<String>,
-    /// Where it failed; only for keys with scope `admin`.
+    /// Where it failed; only for keys with scope `admin`, unless the installation shows it to everybody.
     error_traceback: Option<String>,
     /// How long the model took.
     inference_time_ms: Option<f64>,
@@ -110,7 +110,8 @@ pub async fn job_result(
         TaskStatus::Completed => outputs(&state, &job).await?,
         _ => None,
     };
-    let error_traceback = caller.scopes.allows(Scope::Admin).then(|| traceback(&job)).flatten();
+    let is_shown = state.settings().expose_tracebacks || caller.scopes.allows(Scope::Admin);
+    let error_traceback = is_shown.then(|| traceback(&job)).flatten();
     Ok(Json(JobResult {
         job_id: id,
         status: job.status,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ortolan_domain::{ErrorCode, KeyId, Scope, Scopes, TenantId, Timestamp};
-use ortolan_store::NewKey;
+use ortolan_store::{Idempotency, KeyRecord, NewKey, NewKeyOutcome};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,12 +12,12 @@ use super::managed_tenant;
 use crate::auth::secret::SecretKey;
 use crate::auth::{Admin, Caller, OptionalTenant};
 use crate::error::ApiError;
-use crate::extract::{IdPath, JsonBody};
+use crate::extract::{IdPath, IdempotencyKey, JsonBody, idempotency_conflict};
 use crate::openapi::{refusals, words};
 use crate::state::ApiState;
 use crate::tenants::check_label;
 
-refusals!(CreateRefusals: NotFound, Invalid, UnsupportedMedia, TooLarge);
+refusals!(CreateRefusals: NotFound, IdempotencyConflict, Invalid, UnsupportedMedia, TooLarge);
 
 /// A key to be made.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -42,8 +42,9 @@ pub struct CreatedKey {
     /// What it may do.
     #[schema(value_type = Vec<words::Scope>)]
     scopes: Scopes,
-    /// The key itself. It is shown this once and kept nowhere.
-    key: String,
+    /// The key itself. It is shown this once and kept nowhere: `null` when the same `Idempotency-Key` made it before. A key that was
+    /// lost on its way is revoked, and another one made with another `Idempotency-Key`.
+    key: Option<String>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -54,13 +55,17 @@ pub struct CreatedKey {
 /// The key is shown this once. Needs scope `admin` in that tenant, or `operator`.
 #[utoipa::path(
     post, path = "/tenants/{tenant_id}/keys", tag = "tenants", request_body = KeyWish,
-    params(("tenant_id" = String, Path, format = Uuid)),
+    params(
+        ("tenant_id" = String, Path, format = Uuid),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request make one key, which only the first answer shows."),
+    ),
     responses((status = 201, description = "Made.", body = CreatedKey), CreateRefusals),
 )]
 pub async fn create_key(
     State(state): State<ApiState>,
     OptionalTenant { caller, .. }: OptionalTenant<Admin>,
     IdPath(tenant_id): IdPath<TenantId>,
+    idempotency: IdempotencyKey,
     JsonBody(wish): JsonBody<KeyWish>,
 ) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<CreatedKey>), ApiError> {
     let tenant = managed_tenant(&state, &caller, tenant_id).await?;
@@ -75,11 +80,32 @@ pub async fn create_key(
         hash: secret.hash(),
         created_at: state.now(),
     };
-    state.stores.tenants.create_key(&key).await?;
-    tracing::info!(key_id = %key.id, of_tenant = %tenant.name, scopes = key.scopes.to_text(), "key made");
-    let NewKey { id, name, scopes, created_at, .. } = key;
-    let answer = CreatedKey { id, name, scopes, key: secret.expose().to_owned(), created_at };
+    let request = ["POST /keys", &key.name, &key.scopes.to_text()];
+    let before = store(&state, &key, idempotency.promise(&state, &request)).await?;
+    if before.is_none() {
+        tracing::info!(key_id = %key.id, of_tenant = %tenant.name, scopes = key.scopes.to_text(), "key made");
+    }
+    let answer = match before {
+        Some(KeyRecord { id, name, scopes, created_at, .. }) => CreatedKey { id, name, scopes, key: None, created_at },
+        None => {
+            let NewKey { id, name, scopes, created_at, .. } = key;
+            CreatedKey { id, name, scopes, key: Some(secret.expose().to_owned()), created_at }
+        }
+    };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(answer)))
+}
+
+/// Stores the key; gives the one that the same idempotency key made before, if there is one.
+async fn store(state: &ApiState, key: &NewKey, promise: Option<Idempotency>) -> Result<Option<KeyRecord>, ApiError> {
+    let Some(promise) = promise else {
+        state.stores.tenants.create_key(key).await?;
+        return Ok(None);
+    };
+    match state.stores.tenants.create_key_once(key, promise).await? {
+        NewKeyOutcome::Created => Ok(None),
+        NewKeyOutcome::Replayed(before) => Ok(Some(*before)),
+        NewKeyOutcome::Conflict => Err(idempotency_conflict()),
+    }
 }
 
 fn check_scopes(caller: &Caller, scopes: Scopes) -> Result<(), ApiError> {

@@ -17,6 +17,7 @@ use crate::state::ApiState;
 use crate::v2;
 
 const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// Gives the request its id, times and logs it, and writes a refusal out as a problem document.
 pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
@@ -125,12 +126,13 @@ impl AccessLine {
     fn log(&self, response: &Response, started: Instant) {
         let (took, status) = (started.elapsed(), response.status().as_u16());
         let (method, path, time_ms) = (self.method.as_str(), self.path.as_str(), took.as_secs_f64() * 1000.0);
+        let cache = response.headers().get(X_CACHE).and_then(|word| word.to_str().ok());
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
         // An answered inference takes less time than its line would: metrics count them, and records keep them.
         if response.status().is_success() && is_inference(route) {
-            tracing::debug!(target: "ortolan::access", method, path, status, time_ms, "request answered");
+            tracing::debug!(target: "ortolan::access", method, path, status, time_ms, cache, "request answered");
         } else {
-            tracing::info!(target: "ortolan::access", method, path, status, time_ms, "request answered");
+            tracing::info!(target: "ortolan::access", method, path, status, time_ms, cache, "request answered");
         }
         http_answered(method, route, status, took);
     }

@@ -94,7 +94,7 @@ async fn epoch(state: &ApiState, tenant: &TenantSlug) -> String {
         return String::from_utf8_lossy(&epoch).into_owned();
     }
     let epoch = Uuid::now_v7().to_string();
-    state.cache.set(&key, epoch.clone().into(), state.settings().model_cache_ttl).await;
+    state.cache.set(&key, epoch.clone().into(), state.settings().cache_ttl).await;
     epoch
 }
 

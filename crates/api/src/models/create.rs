@@ -14,7 +14,7 @@ use super::cache;
 use super::view::ModelView;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{IdempotencyKey, JsonBody};
+use crate::extract::{IdempotencyKey, JsonBody, idempotency_conflict};
 use crate::openapi::refusals;
 use crate::state::ApiState;
 
@@ -78,10 +78,7 @@ pub async fn create_model(
             model
         }
         NewModelOutcome::Replayed(before) => *before,
-        NewModelOutcome::Conflict => {
-            let detail = "the Idempotency-Key came with another request before";
-            return Err(ApiError::new(ErrorCode::IdempotencyConflict, detail));
-        }
+        NewModelOutcome::Conflict => return Err(idempotency_conflict()),
     };
     let location = format!("/api/v1/models/{}", model.id);
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(ModelView::of(model, &tenant.name))))

@@ -8,7 +8,7 @@ use ortolan_domain::ModelId;
 use ortolan_domain::model::ModelRef;
 use ortolan_store::Tenant;
 
-use super::{changed, file_path, unknown};
+use super::{answers_otherwise, file_path, unknown};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -39,7 +39,7 @@ async fn delete(state: ApiState, tenant: Arc<Tenant>, id: ModelId) -> Result<Sta
     let model = state.stores.models.delete_model(tenant.id, id).await?.ok_or_else(|| unknown(id))?;
     let reference = ModelRef::new(tenant.name.clone(), id);
     PendingObject::new(&state.blobs, file_path(&reference)?).discard().await;
-    changed(&state, &tenant, &model).await;
+    answers_otherwise(&state, &tenant, &model).await;
     if let Err(error) = state.inference.unload_model(reference).await {
         tracing::warn!(model_id = %id, %error, "a deleted model may stay loaded until its service starts again");
     }

@@ -57,6 +57,12 @@ async fn find(state: &ApiState, tenant: &Tenant, id: ModelId) -> Result<Model, A
     state.stores.models.model(tenant.id, id).await?.ok_or_else(|| unknown(id))
 }
 
+/// Lets nobody see or run what a version was before it changed from `before`, or what it answered.
+async fn answers_otherwise(state: &ApiState, tenant: &Tenant, before: &Model) {
+    changed(state, tenant, before).await;
+    state.drop_answers(tenant, &ModelRef::new(tenant.name.clone(), before.id)).await;
+}
+
 /// Lets nobody see or run what a version was before it changed from `before` (its name or version may be another now).
 async fn changed(state: &ApiState, tenant: &Tenant, before: &Model) {
     cache::drop_model(state, &tenant.name, before).await;

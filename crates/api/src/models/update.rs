@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::create::{check_description, check_metadata, check_name, check_version, taken};
 use super::view::ModelView;
-use super::{changed, find, unknown};
+use super::{answers_otherwise, changed, find, unknown};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdPath, JsonBody};
@@ -58,9 +58,14 @@ pub async fn update_model(
 ) -> Result<Json<ModelView>, ApiError> {
     let before = find(&state, &tenant, id).await?;
     let changes = check(change, &before)?;
+    let is_moved = changes.archived.is_some();
     let after = apply(&state, &tenant, &before, changes).await?;
     changed(&state, &tenant, &before).await;
-    changed(&state, &tenant, &after).await;
+    if is_moved {
+        answers_otherwise(&state, &tenant, &after).await;
+    } else {
+        changed(&state, &tenant, &after).await;
+    }
     Ok(Json(ModelView::of(after, &tenant.name)))
 }
 

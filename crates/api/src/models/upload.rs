@@ -13,7 +13,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::{changed, file_path, find, unknown};
+use super::{answers_otherwise, changed, file_path, find, unknown};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -134,7 +134,7 @@ async fn store(
                 take_back(&state, &tenant, &model).await;
                 return Err(error);
             }
-            changed(&state, &tenant, &model).await;
+            answers_otherwise(&state, &tenant, &model).await;
             tracing::info!(model_id = %model.id, size_bytes = file.size_bytes, "model file uploaded");
             return Ok(view(&reference, *model, file));
         }

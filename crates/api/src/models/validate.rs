@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use super::facts::of_report;
 use super::view::{FactsView, PortView, described};
-use super::{changed, file_path, unknown};
+use super::{answers_otherwise, changed, file_path, unknown};
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::IdPath;
@@ -73,7 +73,7 @@ async fn validate(state: ApiState, tenant: Arc<Tenant>, id: ModelId) -> Result<M
     changed(&state, &tenant, &begun).await;
     let (verdict, failure) = judge(check(&state, &tenant, &begun).await);
     let ended = state.stores.models.end_validation(tenant.id, id, begun.revision, verdict, state.now()).await;
-    changed(&state, &tenant, &begun).await;
+    answers_otherwise(&state, &tenant, &begun).await;
     let overtaken = || ApiError::new(ErrorCode::WrongState, "the model changed while it was validated");
     match (failure, ended?) {
         (Some(failure), _) => Err(failure),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ortolan_domain::hash::hex;
-use ortolan_domain::tensor::Tensor;
+use ortolan_domain::tensor::{Tensor, digest};
 use ortolan_ml_client::{InferAnswer, frame};
 use sha2::{Digest, Sha256};
 
+use super::forget::cache_id;
 use super::target::Target;
 
 /// An answer that may be shared.
@@ -26,26 +27,10 @@ impl Question {
     /// Equal inputs for the same file make equal questions, in whatever order they came. `inputs` are sorted by name here.
     pub fn new(target: &Target, inputs: &mut [Tensor], outputs: &[String]) -> Self {
         let context = format!("{}\n{}\n{outputs:?}\n", target.model.tenant, target.signature.sha256);
-        let whole = [context.as_bytes(), &inputs_sha256(inputs)].concat();
-        let key = format!("prediction:{}:{}", target.cache_id(), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
+        let whole = [context.as_bytes(), &digest(inputs)].concat();
+        let key = format!("prediction:{}:{}", cache_id(&target.model), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
         Self { key, stamp: Sha256::digest(&whole).into() }
     }
-}
-
-/// SHA-256 of inputs, whatever their order; they are sorted by name here. It reads every byte of them, so it is only asked for where
-/// an answer is looked for or kept, or a model crashed.
-pub fn inputs_sha256(inputs: &mut [Tensor]) -> [u8; 32] {
-    inputs.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut hash = Sha256::new();
-    for input in &*inputs {
-        for text in [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        }
-        hash.update((input.data.len() as u64).to_le_bytes());
-        hash.update(&input.data);
-    }
-    hash.finalize().into()
 }
 
 /// The bytes of an answer in a cache: the stamp of its question, then the answer as it travels between services.

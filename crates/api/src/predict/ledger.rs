@@ -1,4 +1,4 @@
-//! Hits and misses of the prediction cache, and whose models crashed.
+//! Hits, misses and drops of the prediction cache, and whose models crashed.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,8 @@ pub struct Counts {
     pub hits: u64,
     /// Questions that were not in it.
     pub misses: u64,
+    /// Answers that were dropped because their model changed.
+    pub dropped: u64,
 }
 
 impl Counts {
@@ -42,6 +44,12 @@ impl Ledger {
         self.counts().entry(tenant).or_default().misses += 1;
     }
 
+    pub(crate) fn dropped(&self, tenant: TenantId, count: u64) {
+        if count > 0 {
+            self.counts().entry(tenant).or_default().dropped += count;
+        }
+    }
+
     /// The tenant's counts, or everybody's.
     pub(crate) fn read(&self, tenant: Option<TenantId>) -> Counts {
         let counts = self.counts();
@@ -50,6 +58,7 @@ impl Ledger {
             None => counts.values().fold(Counts::default(), |sum, one| Counts {
                 hits: sum.hits + one.hits,
                 misses: sum.misses + one.misses,
+                dropped: sum.dropped + one.dropped,
             }),
         }
     }

@@ -10,6 +10,7 @@
 mod answer;
 mod deadline;
 mod flights;
+mod forget;
 mod inputs;
 mod ledger;
 mod one;
@@ -23,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use deadline::Deadline;
+pub use inputs::read_inputs;
 pub use ledger::Ledger;
 pub use recorder::Recorder;
 pub use run::{Answered, Asked, CacheUse};

@@ -1,15 +1,16 @@
 //! One prediction: the cache, then the ML service, at most once for equal questions.
 
-use ortolan_domain::tensor::Tensor;
+use ortolan_domain::tensor::{Tensor, digest};
 use ortolan_domain::{ErrorCode, TenantId, hash};
 use ortolan_ml_client::InferRequest;
 use ortolan_store::CrashPair;
 
-use super::answer::{Question, SharedAnswer, from_cache, inputs_sha256, to_cache};
+use super::answer::{Question, SharedAnswer, from_cache, to_cache};
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
 use crate::middleware::origin;
+use crate::quarantine::refuse_quarantined_pair;
 use crate::state::ApiState;
 
 /// A larger answer is not kept.
@@ -120,7 +121,11 @@ impl ApiState {
             trace: origin().trace,
         };
         match self.inference.infer(request).await {
-            Ok(answer) => Ok(SharedAnswer::new(answer)),
+            Ok(answer) => {
+                let (model, inference_ms) = (asked.target.name.as_str(), answer.timings.inference_ms);
+                tracing::debug!(model, version = asked.target.version, inference_ms, "prediction completed");
+                Ok(SharedAnswer::new(answer))
+            }
             Err(error) => {
                 if error.code == ErrorCode::Crashed {
                     self.record_crash(asked.tenant, &crash_pair(target, &mut inputs), target).await;
@@ -130,23 +135,17 @@ impl ApiState {
         }
     }
 
-    /// Only tenants whose models crashed lately have to be looked up.
+    /// Only tenants whose models crashed lately, and models with quarantined inputs, have to be looked up.
     async fn refuse_quarantined(
         &self,
         tenant: TenantId,
         target: &Target,
         inputs: &mut [Tensor],
     ) -> Result<(), ApiError> {
-        if !self.predictions.crashed.contains(tenant) {
+        if !target.has_quarantined && !self.predictions.crashed.contains(tenant) {
             return Ok(());
         }
-        match self.stores.quarantine.quarantined(tenant, &crash_pair(target, inputs)).await? {
-            Some(record) => Err(ApiError::new(
-                ErrorCode::Quarantined,
-                format!("this input crashed the model's process {} times and is not run again", record.crashes),
-            )),
-            None => Ok(()),
-        }
+        refuse_quarantined_pair(self, tenant, &crash_pair(target, inputs)).await
     }
 
     async fn record_crash(&self, tenant: TenantId, pair: &CrashPair, target: &Target) {
@@ -160,5 +159,5 @@ impl ApiState {
 
 /// What crashed, or may have before: the file and the inputs.
 fn crash_pair(target: &Target, inputs: &mut [Tensor]) -> CrashPair {
-    CrashPair { model_sha256: target.signature.sha256.clone(), input_hash: hash::hex(&inputs_sha256(inputs)) }
+    CrashPair { model_sha256: target.signature.sha256.clone(), input_hash: hash::hex(&digest(inputs)) }
 }

@@ -38,16 +38,8 @@ pub struct Target {
     pub sha256: Option<String>,
     /// What it takes and gives.
     pub signature: ModelSignature,
-}
-
-impl Target {
-    /// The model's id in keys of caches.
-    pub fn cache_id(&self) -> String {
-        match self.version_id {
-            Some(id) => id.to_string(),
-            None => format!("{}/{}", self.model.tenant, self.name),
-        }
-    }
+    /// True when some inputs crashed it too often, so that each has to be looked up.
+    pub has_quarantined: bool,
 }
 
 /// What a client calls a model.
@@ -168,8 +160,9 @@ async fn of_version(state: &ApiState, tenant: &Tenant, model: Model) -> Result<T
     let sha256 = model.file.map(|file| file.sha256);
     let reference = ModelRef::new(tenant.name.clone(), model.id);
     let signature = state.inference.describe_model(reference.clone(), sha256.clone()).await?;
+    let has_quarantined = state.stores.quarantine.has_quarantined(tenant.id, &signature.sha256).await?;
     let (name, version) = (model.name.to_string(), model.version.to_string());
-    Ok(Target { model: reference, version_id: Some(model.id), name, version, sha256, signature })
+    Ok(Target { model: reference, version_id: Some(model.id), name, version, sha256, signature, has_quarantined })
 }
 
 /// A slot; its versions are its generations, of which only the present one is served.
@@ -188,6 +181,7 @@ async fn of_slot(state: &ApiState, tenant: &Tenant, name: &str, version: Option<
     }
     let reference = ModelRef::new(tenant.name.clone(), slot);
     let signature = state.inference.describe_model(reference.clone(), None).await?;
+    let has_quarantined = state.stores.quarantine.has_quarantined(tenant.id, &signature.sha256).await?;
     Ok(Target {
         model: reference,
         version_id: None,
@@ -195,5 +189,6 @@ async fn of_slot(state: &ApiState, tenant: &Tenant, name: &str, version: Option<
         version: generation,
         sha256: None,
         signature,
+        has_quarantined,
     })
 }

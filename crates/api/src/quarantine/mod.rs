@@ -4,7 +4,7 @@ mod check;
 mod lift;
 mod list;
 
-pub use check::refuse_quarantined;
+pub use check::{refuse_quarantined, refuse_quarantined_pair};
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

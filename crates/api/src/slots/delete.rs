@@ -5,11 +5,10 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use ortolan_domain::Slot;
-use ortolan_domain::model::ModelRef;
 use ortolan_store::Tenant;
 
 use super::install::drop_kept;
-use super::{forget, model_path};
+use super::{model_path, replaced};
 use crate::auth::{Access, AdminAccess};
 use crate::error::ApiError;
 use crate::extract::SlotPath;
@@ -45,7 +44,7 @@ async fn empty(state: ApiState, tenant: Arc<Tenant>, slot: Slot, actor: String) 
     state.blobs.delete(&path).await?;
     drop_kept(&state, &tenant.name, slot).await?;
     let forgotten = state.stores.slots.forget_slot(tenant.id, slot, &actor, state.now()).await;
-    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
+    replaced(&state, &tenant, slot).await;
     forgotten?;
     Ok(StatusCode::NO_CONTENT)
 }

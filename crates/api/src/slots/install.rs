@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use ortolan_blobs::ObjectPath;
 use ortolan_domain::job::MlError;
-use ortolan_domain::model::ModelRef;
 use ortolan_domain::{ErrorCode, Slot, TenantSlug};
 use ortolan_ml_client::CheckModel;
 use ortolan_store::{SlotChange, SlotRecord, Tenant};
 
-use super::{forget, model_path};
+use super::{model_path, replaced};
 use crate::error::ApiError;
 use crate::state::ApiState;
 use crate::upload::StagedModel;
@@ -63,7 +62,7 @@ async fn install(
     let (slot, action, actor) = (change.slot, change.action, change.actor.clone());
     staged.move_to(&state, &model_path(&tenant.name, slot)?).await?;
     let record = state.stores.slots.record_slot(tenant.id, change, state.now()).await;
-    forget(&state, ModelRef::new(tenant.name.clone(), slot)).await;
+    replaced(&state, &tenant, slot).await;
     let record = record?;
     let (generation, sha256) = (record.generation, record.sha256.as_str());
     tracing::info!(%slot, generation, sha256, action = action.as_str(), actor, "slot serves another model");

@@ -17,6 +17,7 @@ pub use view::SlotView;
 use ortolan_blobs::ObjectPath;
 use ortolan_domain::model::ModelRef;
 use ortolan_domain::{Slot, TenantSlug};
+use ortolan_store::Tenant;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -37,8 +38,15 @@ pub fn model_path(tenant: &TenantSlug, slot: Slot) -> Result<ObjectPath, ApiErro
     ObjectPath::of_tenant(tenant, &slot.object_path(tenant)).map_err(|error| ApiError::internal(&error))
 }
 
-/// Lets nobody run a model that is no longer in its slot. The object has changed already, so that a service that does
-/// not answer now only learns of it later, by the signal or by itself.
+/// Lets nobody run a model that is no longer in its slot, or see its answers.
+async fn replaced(state: &ApiState, tenant: &Tenant, slot: Slot) {
+    let model = ModelRef::new(tenant.name.clone(), slot);
+    state.drop_answers(tenant, &model).await;
+    forget(state, model).await;
+}
+
+/// Lets nobody run what a model was before. The object has changed already, so that a service that does not answer now
+/// only learns of it later, by the signal or by itself.
 pub async fn forget(state: &ApiState, model: ModelRef) {
     if let Err(error) = state.inference.forget_model(model.clone()).await {
         tracing::warn!(tenant = %model.tenant, model = %model.name, %error, "the ML service was not told of a changed model");

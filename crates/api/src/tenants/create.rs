@@ -4,18 +4,18 @@ use axum::Json;
 use axum::extract::State;
 use http::{HeaderName, StatusCode, header};
 use ortolan_domain::{ErrorCode, FieldError, TenantId, TenantSlug};
-use ortolan_store::{StoreError, Tenant};
+use ortolan_store::{Idempotency, NewTenantOutcome, StoreError, Tenant};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::view::{TenantView, check_label};
 use crate::auth::OperatorAccess;
 use crate::error::ApiError;
-use crate::extract::JsonBody;
+use crate::extract::{IdempotencyKey, JsonBody, idempotency_conflict};
 use crate::openapi::refusals;
 use crate::state::ApiState;
 
-refusals!(CreateRefusals: Duplicate, Invalid, UnsupportedMedia, TooLarge);
+refusals!(CreateRefusals: Duplicate, IdempotencyConflict, Invalid, UnsupportedMedia, TooLarge);
 
 /// The folder of all tenants' models, which a tenant of this name would share with them.
 const RESERVED: &str = "models";
@@ -37,6 +37,7 @@ pub struct NewTenant {
 /// Needs scope `operator`.
 #[utoipa::path(
     post, path = "/tenants", tag = "tenants", request_body = NewTenant,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and request give the same tenant.")),
     responses(
         (status = 201, description = "Created.", body = TenantView, headers(("Location" = String, description = "Where it is."))),
         CreateRefusals,
@@ -45,6 +46,7 @@ pub struct NewTenant {
 pub async fn create_tenant(
     State(state): State<ApiState>,
     _: OperatorAccess,
+    idempotency: IdempotencyKey,
     JsonBody(wish): JsonBody<NewTenant>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<TenantView>), ApiError> {
     let name = TenantSlug::parse(&wish.name).map_err(|error| FieldError::new("name", error.to_string()))?;
@@ -52,10 +54,28 @@ pub async fn create_tenant(
         return Err(ApiError::field("name", format!("'{RESERVED}' is reserved")));
     }
     wish.display_name.as_deref().map_or(Ok(()), |label| check_label("display_name", label))?;
+    let request = ["POST /tenants", name.as_str(), wish.display_name.as_deref().unwrap_or_default()];
+    let promise = idempotency.promise(&state, &request);
     let id = TenantId::generate();
     let tenant = Tenant { id, name, display_name: wish.display_name, disabled: false, created_at: state.now() };
-    state.stores.tenants.create_tenant(&tenant).await.map_err(|error| refuse_taken(error, &tenant.name))?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/api/v1/tenants/{id}"))], Json(tenant.into())))
+    let tenant = store(&state, tenant, promise).await?;
+    let location = format!("/api/v1/tenants/{}", tenant.id);
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(tenant.into())))
+}
+
+/// Stores the tenant, or finds the one that the same key made before.
+async fn store(state: &ApiState, tenant: Tenant, promise: Option<Idempotency>) -> Result<Tenant, ApiError> {
+    let tenants = &state.stores.tenants;
+    let taken = |error| refuse_taken(error, &tenant.name);
+    let Some(promise) = promise else {
+        tenants.create_tenant(&tenant).await.map_err(taken)?;
+        return Ok(tenant);
+    };
+    match tenants.create_tenant_once(&tenant, promise).await.map_err(taken)? {
+        NewTenantOutcome::Created => Ok(tenant),
+        NewTenantOutcome::Replayed(before) => Ok(*before),
+        NewTenantOutcome::Conflict => Err(idempotency_conflict()),
+    }
 }
 
 fn refuse_taken(error: StoreError, name: &TenantSlug) -> ApiError {

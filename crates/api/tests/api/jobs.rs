@@ -1,5 +1,6 @@
 //! Jobs: created, followed, cancelled, deleted.
 
+use ortolan_api::ApiSettings;
 use ortolan_domain::artifact::{Artifact, ArtifactType};
 use ortolan_domain::job::Provenance;
 use ortolan_domain::{ArtifactId, Task};
@@ -89,6 +90,9 @@ async fn a_failed_job_tells_administrators_where() {
     let me = tenant.get("/me").await.is(200).json["tenant"]["id"].as_str().unwrap().to_owned();
     let reader = app.key(&me, &["read"]).await;
     assert_eq!(reader.get(&path).await.is(200).json["error_traceback"], Value::Null);
+    let open = ApiSettings { expose_tracebacks: true, ..ApiSettings::default() };
+    let shown = reader.at(app.beside_with(open)).get(&path).await.is(200).json;
+    assert_eq!(shown["error_traceback"], result["error_traceback"]);
 }
 
 #[tokio::test]

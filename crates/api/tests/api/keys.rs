@@ -37,6 +37,24 @@ async fn a_key_is_shown_once_and_listed_without_itself() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_makes_one_key_which_only_the_first_answer_shows() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("a").await;
+    let path = format!("/tenants/{}/keys", text(&tenant.get("/me").await.json["tenant"]["id"]));
+    let wish = json!({ "name": "ci", "scopes": ["read"] });
+    let once = tenant.with("idempotency-key", "first");
+    let made = once.post(&path, wish.clone()).await.is(201).json;
+    let again = once.post(&path, wish.clone()).await.is(201).json;
+    assert_eq!((&again["id"], &again["name"], &again["scopes"]), (&made["id"], &made["name"], &made["scopes"]));
+    assert_eq!(again["key"], Value::Null);
+    app.nobody().with_key(&text(&made["key"])).get("/me").await.is(200);
+    once.post(&path, json!({ "name": "ci", "scopes": ["write"] })).await.refuses(409, "idempotency_conflict");
+    let other = tenant.with("idempotency-key", "second").post(&path, wish).await.is(201).json;
+    assert_ne!(other["id"], made["id"]);
+    assert_eq!(tenant.get(&path).await.is(200).json["total"], 3);
+}
+
+#[tokio::test]
 async fn nobody_grants_more_than_they_may() {
     let app = TestApp::new().await;
     let tenant = app.tenant("a").await;

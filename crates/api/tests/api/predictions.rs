@@ -157,13 +157,30 @@ async fn hits_are_counted_and_the_count_begins_again() {
         tenant.post(&path, wish(json!([[1, 1, 1, 1]]))).await.is(201);
     }
     let metrics = tenant.get("/cache/metrics").await.is(200).json["prediction_cache"].clone();
-    let expected = json!({ "hits": 3, "misses": 1, "total_requests": 4, "hit_rate_percent": 75.0, "enabled": true, "ttl_seconds": 300 });
+    let expected = json!({ "hits": 3, "misses": 1, "total_requests": 4, "hit_rate_percent": 75.0, "invalidated": 0, "enabled": true, "ttl_seconds": 300 });
     assert_eq!(metrics, expected);
     let other = app.tenant("other").await;
     assert_eq!(other.get("/cache/metrics").await.is(200).json["prediction_cache"]["total_requests"], 0);
     assert_eq!(app.operator().get("/cache/metrics").await.is(200).json["prediction_cache"]["hits"], 3);
     assert_eq!(tenant.post("/cache/metrics/reset", json!({})).await.is(200).json, json!({ "status": "reset" }));
     assert_eq!(tenant.get("/cache/metrics").await.is(200).json["prediction_cache"]["hit_rate_percent"], 0.0);
+}
+
+#[tokio::test]
+async fn answers_are_dropped_when_their_model_changes_and_no_others_are() {
+    let (app, tenant, path) = world().await;
+    let other = format!("/models/{}/predict", app.ready_model("acme", "iris", "2.0.0").await);
+    let ask =
+        async |path: &str| tenant.post(path, wish(json!([[1, 1, 1, 1]]))).await.is(201).header("x-cache").to_owned();
+    assert_eq!([ask(&path).await, ask(&path).await, ask(&other).await], ["MISS", "HIT", "MISS"]);
+    let version = path.replace("/predict", "");
+    tenant.patch(&version, json!({ "description": "words" })).await.is(200);
+    assert_eq!(ask(&path).await, "HIT", "words change no answer");
+    tenant.patch(&version, json!({ "status": "archived" })).await.is(200);
+    tenant.patch(&version, json!({ "status": "ready" })).await.is(200);
+    assert_eq!([ask(&path).await, ask(&other).await], ["MISS", "HIT"]);
+    let metrics = tenant.get("/cache/metrics").await.is(200).json;
+    assert_eq!(metrics["prediction_cache"]["invalidated"], 1);
 }
 
 #[tokio::test]

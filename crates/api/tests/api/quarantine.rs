@@ -52,6 +52,43 @@ async fn a_pair_that_crashed_three_times_is_refused_until_it_is_lifted() {
 }
 
 #[tokio::test]
+async fn pipelines_and_their_requests_stand_at_the_same_door() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("a").await;
+    let media = ready_for_detection(&tenant).await;
+    quarantined(&app, &tenant.get("/me").await.json["tenant"]["id"]).await;
+    let definition = json!({ "chain": [{ "step": { "name": "detection" } }] });
+    let task = json!({ "task_type": "pipeline", "media_id": media, "config": { "pipeline_definition": definition } });
+    tenant.post("/tasks", task).await.refuses(422, "quarantined");
+    let uuid = Uuid::nil();
+    let process = json!({ "tenant_id": "a", "session_id": uuid, "image_id": uuid, "image_url": format!("media://{media}"), "pipeline_definition": definition });
+    let refused = tenant.post("/tasks/process", process).await.refuses(422, "quarantined");
+    assert!(refused.json["detail"].as_str().unwrap().contains(&pair().input_hash));
+}
+
+#[tokio::test]
+async fn a_job_whose_inputs_crashed_its_model_is_refused_and_a_prediction_too() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("acme").await;
+    let model = app.ready_model("acme", "iris", "1.0.0").await;
+    let crashing = json!({ "x": [[crate::support::CRASHING, 0, 0, 0]] });
+    let predict = json!({ "input_data": crashing });
+    for _ in 0..3 {
+        tenant.post(&format!("/models/{model}/predict"), predict.clone()).await.refuses(500, "crashed");
+    }
+    let job = |inputs: &Value| json!({ "model_id": model.to_string(), "input_data": inputs });
+    let refused = tenant.post("/jobs", job(&crashing)).await.refuses(422, "quarantined");
+    assert!(refused.json["detail"].as_str().unwrap().contains("ask an operator to lift quarantine"));
+    tenant.post("/jobs", job(&json!({ "x": [[1, 0, 0, 0]] }))).await.is(201);
+    // Another process knows it, too, though nothing crashed there.
+    let beside = tenant.at(app.beside());
+    beside.post(&format!("/models/{model}/predict"), predict.clone()).await.refuses(422, "quarantined");
+    let lifted = app.operator().with("x-tenant-id", "acme").delete("/quarantine").await.is(200);
+    assert_eq!(lifted.json, json!({ "lifted": 1 }));
+    tenant.post("/jobs", job(&crashing)).await.is(201);
+}
+
+#[tokio::test]
 async fn a_new_model_in_the_slot_is_another_pair() {
     let app = TestApp::new().await;
     let tenant = app.tenant("a").await;

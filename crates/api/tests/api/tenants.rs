@@ -27,6 +27,19 @@ async fn tenants_are_created_changed_and_listed() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_makes_one_tenant() {
+    let app = TestApp::new().await;
+    let operator = app.operator().with("idempotency-key", "first");
+    let wish = json!({ "name": "acme", "display_name": "Acme" });
+    let made = operator.post("/tenants", wish.clone()).await.is(201);
+    let again = operator.post("/tenants", wish.clone()).await.is(201);
+    assert_eq!((&again.json, again.header("location")), (&made.json, made.header("location")));
+    operator.post("/tenants", json!({ "name": "other" })).await.refuses(409, "idempotency_conflict");
+    app.operator().with("idempotency-key", "second").post("/tenants", wish).await.refuses(409, "duplicate");
+    assert_eq!(app.operator().get("/tenants").await.is(200).json["total"], 1);
+}
+
+#[tokio::test]
 async fn names_that_could_leave_their_folder_are_refused() {
     let app = TestApp::new().await;
     let long = "x".repeat(101);

@@ -8,6 +8,7 @@ mod rows;
 mod strings;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::error::FieldError;
 
@@ -60,6 +61,21 @@ impl Tensor {
     }
 }
 
+/// SHA-256 of tensors, the same in whatever order they come; they are sorted by name here.
+pub fn digest(tensors: &mut [Tensor]) -> [u8; 32] {
+    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hash = Sha256::new();
+    for tensor in tensors {
+        let shape = format!("{:?}", tensor.shape);
+        for part in [tensor.name.as_bytes(), tensor.datatype.name().as_bytes(), shape.as_bytes(), &tensor.data] {
+            // The length keeps ("ab", "c") and ("a", "bc") apart.
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().into()
+}
+
 /// How many elements a shape has; nothing for one with a negative axis or more elements than can be counted.
 pub fn element_count(shape: &[i64]) -> Option<usize> {
     shape.iter().try_fold(1usize, |count, &axis| count.checked_mul(usize::try_from(axis).ok()?))
@@ -99,6 +115,17 @@ mod tests {
             assert!(tensor(Datatype::Fp32, shape, &[0; 16]).check().is_err(), "{shape:?}");
             assert!(tensor(Datatype::Fp32, shape, &[]).check().is_err(), "{shape:?} without data");
         }
+    }
+
+    #[test]
+    fn a_digest_does_not_depend_on_the_order_and_tells_tensors_apart() {
+        let named = |name: &str, data| Tensor { name: name.to_owned(), ..tensor(Datatype::Uint8, &[2], data) };
+        let digest = |tensors: &[&Tensor]| digest(&mut tensors.iter().copied().cloned().collect::<Vec<_>>());
+        let (a, b) = (named("a", b"xy"), named("b", b"zz"));
+        assert_eq!(digest(&[&a, &b]), digest(&[&b, &a]));
+        assert_ne!(digest(&[&a]), digest(&[&a, &b]));
+        assert_ne!(digest(&[&a]), digest(&[&named("a", b"xz")]));
+        assert_ne!(digest(&[&a]), digest(&[&Tensor { shape: vec![2, 1], ..a.clone() }]));
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub fn ml_service(config: &Config, runtime_library: &Path, drain: Duration) -> M
             max_bytes: usize::try_from(config.ml.batch_max_mb.min(config.ml.max_tensor_mb) << 20).unwrap_or(usize::MAX),
             max_wait: config.ml.batch_max_wait,
         },
+        models_folder: Some(config.model_cache_dir()),
         isolation: isolation(config).to_owned(),
         runtime_version: runtime::version(runtime_library),
         gpu_memory_limit_bytes: config.ml.runner_memory_mb << 20,

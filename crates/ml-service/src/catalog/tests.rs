@@ -29,6 +29,7 @@ struct Bench {
     catalog: ModelCatalog,
     clock: Arc<Hand>,
     bucket: Bucket,
+    _folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -44,8 +45,9 @@ impl Bench {
         });
         let clock = Arc::new(Hand::default());
         let limits = CatalogLimits { max_bytes: 1 << 20, revalidate };
-        let catalog = ModelCatalog::new(blobs.unwrap(), clock.clone(), limits).unwrap();
-        Self { catalog, clock, bucket }
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = ModelCatalog::new(blobs.unwrap(), clock.clone(), limits, folder.path()).unwrap();
+        Self { catalog, clock, bucket, _folder: folder }
     }
 
     async fn put(&self, model: &ModelRef, bytes: &[u8]) {

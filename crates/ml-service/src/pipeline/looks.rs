@@ -11,7 +11,7 @@ use ortolan_domain::pipeline::{
     SahiSettings, overlap,
 };
 use ortolan_domain::{ErrorCode, Slot};
-use ortolan_runner::{Area, CallContext, MAX_CROPS, VisionAnswer, VisionRequest};
+use ortolan_runner::{Area, CallContext, MAX_CROPS, ModelSource, VisionAnswer, VisionRequest};
 use ortolan_vision::{PixelRegion, VisionOptions};
 
 use super::{Run, convert};
@@ -108,9 +108,9 @@ impl Run<'_> {
             .with_permit(permit);
         let key = service.key(ModelRef::new(self.job.tenant.clone(), slot));
         let request = VisionRequest { slot, options, area };
-        let began = Instant::now();
+        let (sha256, began) = (ModelSource::sha256(&*model).to_owned(), Instant::now());
         let answer = service.0.pool.vision_held(&key, model, request, &self.picture, context).await;
-        let answer = answer.map_err(|error| crate::convert::error(&error));
+        let answer = answer.map_err(|error| crate::convert::crash(&error, slot, &sha256, self.job));
         let answer = service.looked(&key, waited, began.elapsed(), answer)?;
         self.log.looked(waited, &answer.timings);
         Ok(answer)

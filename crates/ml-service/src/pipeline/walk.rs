@@ -85,7 +85,7 @@ impl Run<'_> {
             // The worker sees to it once the task has ended.
             Step::SendResults(_) => Ok(()),
         }
-        .map_err(|error| MlError::new(error.code, format!("step {}: {}", step.name(), error.detail)))?;
+        .map_err(|error| MlError { detail: format!("step {}: {}", step.name(), error.detail), ..error })?;
         self.log.ended(step.name(), began.elapsed());
         tracing::info!(step = step.name(), duration_ms = began.elapsed().as_secs_f64() * 1e3, "step ended");
         Ok(found)

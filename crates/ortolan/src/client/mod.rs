@@ -9,6 +9,7 @@ mod connect;
 mod error;
 mod events;
 mod follow;
+mod models;
 mod pages;
 mod target;
 mod tasks;
@@ -18,6 +19,7 @@ mod views;
 
 pub use connect::Client;
 pub use error::{ClientError, FieldProblem, Refusal};
+pub use models::{Model, ModelFilter, ModelPage, NewModel, Port, Prediction, Question};
 pub use target::{Target, keep_key, keep_url, kept_key};
 pub use tasks::{NewTask, TaskFilter};
 pub use upload::{Sent, Upload};

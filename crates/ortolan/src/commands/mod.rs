@@ -4,7 +4,9 @@ pub mod completions;
 pub mod doctor;
 mod findings;
 pub mod keys;
+pub mod models;
 pub mod pictures;
+pub mod predict;
 mod session;
 pub mod slots;
 pub mod tasks;
@@ -24,6 +26,8 @@ pub async fn run(command: ClientCommand, args: &GlobalArgs, terminal: Terminal) 
         ClientCommand::Tenants(command) => tenants::run(command, &Session::as_operator(args, terminal)?).await,
         ClientCommand::Keys(command) => keys::run(command, &Session::as_tenant(args, terminal)?).await,
         ClientCommand::Slots(command) => slots::run(command, &Session::as_tenant(args, terminal)?).await,
+        ClientCommand::Models(command) => models::run(command, &Session::as_tenant(args, terminal)?).await,
+        ClientCommand::Predict(of_it) => predict::run(of_it, &Session::as_tenant(args, terminal)?).await,
         ClientCommand::Tasks(command) => tasks::run(command, &Session::as_tenant(args, terminal)?).await,
         ClientCommand::Detect(of_it) => {
             pictures::find(TaskType::ObjectDetection, of_it, &Session::as_tenant(args, terminal)?).await

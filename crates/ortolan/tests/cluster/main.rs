@@ -4,12 +4,14 @@
 
 mod broker;
 mod buckets;
+mod caches;
 mod callbacks;
 mod connections;
 mod forged;
 mod observed;
 mod processes;
 mod reconcilers;
+mod registry;
 #[path = "../e2e/sink.rs"]
 #[allow(dead_code, reason = "the other folder of tests uses the rest")]
 mod sink;

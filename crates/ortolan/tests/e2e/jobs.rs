@@ -7,13 +7,11 @@ use crate::options;
 use crate::protocol::register;
 
 async fn create(tenant: &Tenant, model: &str, input_data: Value) -> String {
-    let wish = json!({ "model_id": model, "input_data": input_data });
-    let job = tenant.post("/jobs", wish).await.unwrap().expect(201).unwrap();
-    job["job_id"].as_str().unwrap().to_owned()
+    tenant.job(model, input_data).await.unwrap()
 }
 
 async fn result(tenant: &Tenant, job: &str) -> Value {
-    tenant.get(&format!("/jobs/{job}/result?wait=30")).await.unwrap().expect(200).unwrap()
+    tenant.job_result(job).await.unwrap()
 }
 
 /// Turns of a loop that never come to an end within a test.
@@ -40,6 +38,23 @@ async fn a_job_gives_what_the_model_gives_and_a_bad_one_fails_at_once() {
     assert!(failed["error_message"].as_str().unwrap().contains("input_data.x"), "{failed}");
     let view = tenant.get(&format!("/jobs/{bad}")).await.unwrap().expect(200).unwrap();
     assert_eq!((&view["attempt"], &view["retries"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_come_back_to_the_last_bit() {
+    let server = Server::start(options()).await.unwrap();
+    let tenant = server.tenant("acme").await.unwrap();
+    let model = register(&tenant, "identity", fixtures::read("models/identity_f64.onnx")).await;
+    // Numbers that a reader which only multiplies by powers of ten gets wrong by one bit.
+    let exact = [94.24502837770503, 57.394118792810076, 5e-324, 1.7976931348623157e308];
+    let input_data = json!({ "x": [exact] });
+    let body = json!({ "input_data": input_data });
+    let predicted = tenant.post(&format!("/models/{model}/predict"), body).await.unwrap().expect(201).unwrap();
+    let job = create(&tenant, &model, input_data).await;
+    for outputs in [&predicted["output_data"], &result(&tenant, &job).await["result"]] {
+        let numbers: Vec<f64> = serde_json::from_value(outputs["y"][0].clone()).unwrap();
+        assert_eq!(numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>(), exact.map(f64::to_bits));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

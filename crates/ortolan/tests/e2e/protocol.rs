@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ortolan_testkit::{Server, Tenant, fixtures};
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,15 +18,7 @@ struct Case {
 
 /// A model's file as a version that is ready.
 pub async fn register(tenant: &Tenant, name: &str, file: Vec<u8>) -> String {
-    let made = tenant.post("/models", json!({ "name": name })).await.unwrap().expect(201).unwrap();
-    let id = made["id"].as_str().unwrap().to_owned();
-    let part = reqwest::multipart::Part::bytes(file).file_name("model.onnx");
-    let form = reqwest::multipart::Form::new().part("file", part);
-    let upload = tenant.request(Method::POST, &format!("/models/{id}/upload")).multipart(form);
-    assert!(tenant.send(upload).await.unwrap().status.is_success());
-    let verdict = tenant.post(&format!("/models/{id}/validate"), json!({})).await.unwrap().expect(200).unwrap();
-    assert_eq!(verdict["valid"], true, "{name}: {verdict}");
-    id
+    tenant.ready_model(name, "1.0.0", file).await.unwrap()
 }
 
 async fn world() -> (Server, Tenant) {
@@ -116,5 +107,48 @@ fn is_near(found: &Value, wanted: &Value) -> bool {
             (found - wanted).abs() <= 1e-5 * wanted.abs().max(1.0)
         }
         (found, wanted) => found == wanted,
+    }
+}
+
+/// An inference whose one input is a picture as it lies on disk.
+async fn show_picture(server: &Server, tenant: &Tenant, input: &str, picture: &[u8]) -> reqwest::Response {
+    let size = picture.len() + 4;
+    let tensor =
+        json!({ "name": input, "datatype": "BYTES", "shape": [1], "parameters": { "binary_data_size": size } });
+    let head = json!({ "inputs": [tensor] }).to_string();
+    let length = u32::try_from(picture.len()).unwrap().to_le_bytes();
+    let request = server.client().post(server.url("/v2/models/cls/infer")).bearer_auth(&tenant.key);
+    let request = request.header("inference-header-content-length", head.len());
+    request.body([head.as_bytes(), &length, picture].concat()).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_as_bytes_is_seen_as_a_task_sees_it() {
+    let server = Server::start(options()).await.unwrap();
+    let tenant = server.tenant("acme").await.unwrap();
+    let file = fixtures::read("models/shapes_cls_64.onnx");
+    tenant.put_slot("classify", file.clone()).await.unwrap().expect(200).unwrap();
+    register(&tenant, "cls", file).await;
+    let picture = fixtures::read("images/shapes_a.png");
+    let media = tenant.media("a.png", picture.clone()).await.unwrap();
+    let task = tenant.submit("classification", Some(&media), json!({ "top_k": 100 })).await.unwrap();
+    assert_eq!(tenant.wait(&task).await.unwrap()["status"], "completed");
+    let seen = tenant.artifacts(&task).await.unwrap()[0]["payload"]["predictions"].clone();
+
+    let metadata = server.client().get(server.url("/v2/models/cls")).bearer_auth(&tenant.key).send().await.unwrap();
+    let input = metadata.json::<Value>().await.unwrap()["inputs"][0]["name"].as_str().unwrap().to_owned();
+    let answer = show_picture(&server, &tenant, &input, &picture).await;
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    let scores = answer.json::<Value>().await.unwrap()["outputs"][0]["data"].clone();
+    assert_eq!(scores.as_array().unwrap().len(), seen.as_array().unwrap().len());
+    for class in seen.as_array().unwrap() {
+        let score = &scores[class["class_id"].as_u64().unwrap() as usize];
+        assert!(is_near(score, &class["confidence"]), "{class} is not {score}");
+    }
+    for no_picture in [&b"no picture"[..], b"", &picture[..40]] {
+        let refused = show_picture(&server, &tenant, &input, no_picture).await;
+        assert!((400..500).contains(&refused.status().as_u16()), "{}", refused.status());
+        let refusal = refused.json::<Value>().await.unwrap();
+        leaks_nothing(refusal["error"].as_str().unwrap());
     }
 }

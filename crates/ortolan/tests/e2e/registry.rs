@@ -39,6 +39,7 @@ const NEVER_VALID: &[&str] = &[
     "panic_",
     "stack_function",
     "segv_layernorm",
+    "stack_tree_deep",
     "tree_cycle",
     "typeless",
     "input_rank_5000",

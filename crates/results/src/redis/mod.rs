@@ -1,12 +1,14 @@
 //! Results, signals and caches on Redis, over fred.
 //!
-//! One client carries commands and one hears signals. Both connect in the background and for ever, so a server that is
-//! down keeps no service from starting; meanwhile commands fail within [`connection::ANSWER_LIMIT`].
+//! A few clients carry commands and one hears signals. All connect in the background and for ever, so a server that is down
+//! keeps no service from starting; meanwhile commands fail within [`RedisSettings::answer_limit`], and caches are passed over
+//! at once ([`breaker`]).
 
+mod breaker;
 mod cache;
 mod connection;
 mod numbers;
 mod results;
 mod signals;
 
-pub use connection::Redis;
+pub use connection::{Redis, RedisSettings};

@@ -3,7 +3,7 @@
 
 use fred::interfaces::LuaInterface;
 
-use super::connection::{Redis, in_time};
+use super::connection::Redis;
 use crate::ResultsError;
 use crate::numbers::{Holder, LEASE, SAME_HOST_LEASE};
 
@@ -62,7 +62,7 @@ impl Redis {
         let [lease, host_lease] = leases;
         let arguments =
             vec![name.clone(), host.clone(), from.to_string(), lease, host_lease, u8::from(may_wait).to_string()];
-        let number: i64 = in_time(self.client().eval(CLAIM, REGISTER, arguments))
+        let number: i64 = self.in_time(self.client().eval(CLAIM, REGISTER, arguments))
             .await
             .map_err(ResultsError::store("give a number"))?;
         Ok(u32::try_from(number).ok())
@@ -80,7 +80,7 @@ impl Redis {
 
     async fn report_number(&self, holder: &Holder, number: u32, silent_ms: u128) -> Result<bool, ResultsError> {
         let arguments = vec![number.to_string(), holder.name.clone(), holder.host.clone(), silent_ms.to_string()];
-        let kept: i64 = in_time(self.client().eval(KEEP, REGISTER, arguments))
+        let kept: i64 = self.in_time(self.client().eval(KEEP, REGISTER, arguments))
             .await
             .map_err(ResultsError::store("keep a number"))?;
         Ok(kept == 1)

@@ -9,10 +9,10 @@ use futures::TryStreamExt;
 use ortolan_domain::TaskId;
 use ortolan_domain::job::{Attempt, done_key, lock_key, result_key};
 
-use super::connection::{Redis, in_time};
+use super::connection::Redis;
 use super::signals::RESULTS;
 use crate::ResultsError;
-use crate::results::{DONE_TTL, LOCK_TTL, RESULT_TTL, Waited};
+use crate::results::{Kept, LOCK_TTL, Waited};
 
 /// Takes an attempt that nobody holds and that has not ended. A request that the client sent again, because the answer to the first was lost, finds
 /// its own token there and has taken it too.
@@ -26,22 +26,22 @@ const TAKE: &str = r"
 const PAGE: u32 = 500;
 
 impl Redis {
-    pub(crate) async fn put_result(&self, attempt: Attempt, bytes: Bytes) -> Result<(), ResultsError> {
+    pub(crate) async fn put_result(&self, attempt: Attempt, bytes: Bytes, kept: Kept) -> Result<(), ResultsError> {
         let signal = serde_json::to_string(&attempt).unwrap_or_default();
         let put = async {
             let pipeline = self.client().pipeline();
-            let _: () = pipeline.set(result_key(attempt), bytes, expiry(RESULT_TTL), None, false).await?;
-            let _: () = pipeline.set(done_key(attempt), 1, expiry(DONE_TTL), None, false).await?;
+            let _: () = pipeline.set(result_key(attempt), bytes, expiry(kept.result), None, false).await?;
+            let _: () = pipeline.set(done_key(attempt), 1, expiry(kept.done), None, false).await?;
             let _: () = pipeline.publish(RESULTS, signal).await?;
             pipeline.last::<i64>().await
         };
-        in_time(put).await.map(drop).map_err(ResultsError::store("put a result"))
+        self.in_time(put).await.map(drop).map_err(ResultsError::store("put a result"))
     }
 
     pub(crate) async fn look_for_result(&self, attempt: Attempt) -> Result<Option<Waited>, ResultsError> {
         let keys = vec![result_key(attempt), done_key(attempt)];
         let answer: Vec<Option<Bytes>> =
-            in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for a result"))?;
+            self.in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for a result"))?;
         Ok(match &answer[..] {
             [Some(bytes), _] => Some(Waited::Found(bytes.clone())),
             [None, Some(_)] => Some(Waited::Expired),
@@ -50,15 +50,17 @@ impl Redis {
     }
 
     pub(crate) async fn delete_result(&self, attempt: Attempt) -> Result<(), ResultsError> {
-        in_time(self.client().unlink(result_key(attempt))).await.map_err(ResultsError::store("delete a result"))
+        self.in_time(self.client().unlink(result_key(attempt))).await.map_err(ResultsError::store("delete a result"))
     }
 
     pub(crate) async fn take_lock(&self, attempt: Attempt) -> Result<bool, ResultsError> {
         let token = format!("{:032x}", rand::random::<u128>());
         let (keys, arguments) =
             (vec![lock_key(attempt), done_key(attempt)], vec![token, LOCK_TTL.as_millis().to_string()]);
-        let taken: i64 =
-            in_time(self.client().eval(TAKE, keys, arguments)).await.map_err(ResultsError::store("take an attempt"))?;
+        let taken: i64 = self
+            .in_time(self.client().eval(TAKE, keys, arguments))
+            .await
+            .map_err(ResultsError::store("take an attempt"))?;
         Ok(taken == 1)
     }
 
@@ -71,13 +73,13 @@ impl Redis {
                 }
                 pipeline.last::<()>().await
             };
-            in_time(keep).await.map_err(ResultsError::store("keep attempts"))?;
+            self.in_time(keep).await.map_err(ResultsError::store("keep attempts"))?;
         }
         Ok(())
     }
 
     pub(crate) async fn release_lock(&self, attempt: Attempt) -> Result<(), ResultsError> {
-        in_time(self.client().unlink(lock_key(attempt))).await.map_err(ResultsError::store("release an attempt"))
+        self.in_time(self.client().unlink(lock_key(attempt))).await.map_err(ResultsError::store("release an attempt"))
     }
 
     pub(crate) async fn abandoned(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, ResultsError> {
@@ -85,7 +87,7 @@ impl Redis {
         for page in attempts.chunks(PAGE as usize) {
             let keys: Vec<_> = page.iter().flat_map(|&attempt| [lock_key(attempt), done_key(attempt)]).collect();
             let found: Vec<Option<Bytes>> =
-                in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for attempts"))?;
+                self.in_time(self.client().mget(keys)).await.map_err(ResultsError::store("look for attempts"))?;
             let unknown = page.iter().zip(found.chunks(2)).filter(|(_, found)| found.iter().all(Option::is_none));
             abandoned.extend(unknown.map(|(&attempt, _)| attempt));
         }
@@ -96,7 +98,7 @@ impl Redis {
         let keys = self.client().scan_buffered("ml_result:*", Some(PAGE), None);
         let attempts = keys.try_filter_map(|key| async move { Ok(key.as_str().and_then(parse_result_key)) });
         let found = futures::StreamExt::take(attempts, limit).try_collect();
-        in_time(found).await.map_err(ResultsError::store("list results"))
+        self.in_time(found).await.map_err(ResultsError::store("list results"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Signals over pub/sub.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::PubsubInterface;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 
-use super::connection::in_time;
+use super::connection::within;
 use crate::signals::{Hub, Signal};
 use crate::watchers::Watchers;
 
@@ -58,33 +59,34 @@ impl Outbox {
 }
 
 /// Publishes what is left in the outbox, for ever.
-pub(super) async fn send(client: Client, mut outgoing: mpsc::Receiver<String>) {
+pub(super) async fn send(client: Client, mut outgoing: mpsc::Receiver<String>, limit: Duration) {
     let mut batch = Vec::with_capacity(BATCH);
     while outgoing.recv_many(&mut batch, BATCH).await > 0 {
         let count = batch.len() as u64;
-        if let Err(error) = publish_all(&client, &mut batch).await {
+        if let Err(error) = publish_all(&client, &mut batch, limit).await {
             metrics::counter!("ortolan_signals_lost_total").increment(count);
             tracing::debug!(%error, count, "signals were lost");
         }
     }
 }
 
-async fn publish_all(client: &Client, batch: &mut Vec<String>) -> Result<(), fred::error::Error> {
+async fn publish_all(client: &Client, batch: &mut Vec<String>, limit: Duration) -> Result<(), fred::error::Error> {
     let pipeline = client.pipeline();
     for text in batch.drain(..) {
         let _: () = pipeline.publish(SIGNALS, text).await?;
     }
-    in_time(pipeline.last()).await
+    within(limit, pipeline.last()).await
 }
 
 /// Subscribes whenever the connection is there anew. Results may have come while it was not: those who wait look again.
 pub(super) async fn subscribe(
     subscriber: SubscriberClient,
     mut connections: broadcast::Receiver<Server>,
+    limit: Duration,
     waiters: Arc<Watchers<Attempt, ()>>,
 ) {
     while !matches!(connections.recv().await, Err(RecvError::Closed)) {
-        if let Err(error) = in_time(subscriber.subscribe(vec![SIGNALS, RESULTS])).await {
+        if let Err(error) = within(limit, subscriber.subscribe(vec![SIGNALS, RESULTS])).await {
             tracing::warn!(%error, "signals are missed until the next connection");
         }
         waiters.notify_all(());
@@ -132,18 +134,21 @@ mod tests {
     use bytes::Bytes;
     use ortolan_domain::TaskId;
 
-    use crate::redis::Redis;
+    use crate::redis::{Redis, RedisSettings};
+    use crate::results::Kept;
 
     #[tokio::test]
     async fn a_result_wakes_the_waiter_in_another_process() {
         let url = std::env::var("ORTOLAN_TEST_REDIS_URL")
             .expect("ORTOLAN_TEST_REDIS_URL is not set: run the tests with `./dev test`, which starts a Redis server");
-        let (here, there) = (Redis::connect(&url).await.unwrap(), Redis::connect(&url).await.unwrap());
+        let connect = || Redis::connect(RedisSettings::at(&url));
+        let (here, there) = (connect().await.unwrap(), connect().await.unwrap());
         // The first signal may be that of the connection itself; the others can only be those of results.
         for round in 0..5 {
             let attempt = ortolan_domain::job::Attempt { task_id: TaskId::generate(), attempt: round };
             let mut watch = there.waiters().watch(attempt);
-            here.put_result(attempt, Bytes::new()).await.unwrap();
+            let minute = Duration::from_secs(60);
+            here.put_result(attempt, Bytes::new(), Kept { result: minute, done: minute }).await.unwrap();
             tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.expect("no signal came");
         }
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ortolan_domain::TaskId;
 use ortolan_domain::job::Attempt;
-use ortolan_results::Redis;
+use ortolan_results::{Redis, RedisSettings};
 
 /// Waits for something that must come; a guard against hanging, not a measurement.
 async fn within<F: Future>(future: F) -> F::Output {
@@ -24,7 +24,7 @@ fn redis_url() -> String {
 }
 
 async fn redis() -> Redis {
-    Redis::connect(&redis_url()).await.unwrap()
+    Redis::connect(RedisSettings::at(redis_url())).await.unwrap()
 }
 
 fn attempt(number: i64) -> Attempt {

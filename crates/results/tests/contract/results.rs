@@ -154,4 +154,11 @@ async fn in_process_results_and_marks_end_when_their_time_is_up() {
     clock.advance(DONE_TTL);
     assert_eq!(store.wait(attempt, clock.now()).await.unwrap(), Waited::TimedOut);
     assert!(store.take_lock(attempt).await.unwrap());
+
+    let store = store.keeping(2 * LOCK_TTL, 3 * LOCK_TTL);
+    store.put(attempt, Bytes::new()).await.unwrap();
+    clock.advance(2 * LOCK_TTL);
+    assert_eq!(store.wait(attempt, clock.now()).await.unwrap(), Waited::Expired);
+    clock.advance(LOCK_TTL);
+    assert_eq!(store.wait(attempt, clock.now()).await.unwrap(), Waited::TimedOut);
 }

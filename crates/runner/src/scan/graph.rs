@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::trees::Trees;
 use super::wire::Fields;
 use super::{MAX_DEPTH, MAX_INPUTS, MAX_NODES, MAX_OUTPUTS, MAX_RANK, ScanError, names, tensor};
 
@@ -72,24 +73,27 @@ impl<'a> GraphScan<'a> {
         Ok(())
     }
 
-    /// Scans one node and the graphs in its attributes; `calls` learns its operator.
+    /// Scans one node, and the graphs and decision trees in its attributes; `calls` learns its operator.
     pub(super) fn node(&mut self, bytes: &'a [u8], depth: usize, calls: &mut Calls<'a>) -> Result<(), ScanError> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             return Err(ScanError::refused(format!("the model has more than {MAX_NODES} nodes")));
         }
-        let (mut name, mut domain) = (&b""[..], &b""[..]);
+        let (mut name, mut domain, mut trees) = (&b""[..], &b""[..], Trees::default());
         let mut fields = Fields::new(bytes);
         while let Some((number, value)) = fields.next()? {
             match number {
                 4 => name = value.bytes()?,
-                5 => self.attribute(value.bytes()?, depth, calls)?,
+                5 => {
+                    self.attribute(value.bytes()?, depth, calls)?;
+                    trees.note(value.bytes()?)?;
+                }
                 7 => domain = value.bytes()?,
                 _ => {}
             }
         }
         *calls.entry((domain, name)).or_default() += 1;
-        Ok(())
+        trees.check()
     }
 
     /// Scans the tensors and graphs of an attribute.

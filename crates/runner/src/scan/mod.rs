@@ -7,6 +7,7 @@ mod functions;
 mod graph;
 mod names;
 mod tensor;
+mod trees;
 mod wire;
 mod words;
 

@@ -56,7 +56,8 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn varint(bytes: &mut &[u8]) -> Result<u64, ScanError> {
+/// Takes a number of variable length off the bytes.
+pub(super) fn varint(bytes: &mut &[u8]) -> Result<u64, ScanError> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first().ok_or(ScanError::NotAModel)?;

@@ -40,6 +40,7 @@ const fn converted(name: &'static str, path: &'static str, conversion: Conversio
 pub(crate) const ALIASES: &[Alias] = &[
     same("ENVIRONMENT", "environment"),
     same("CORS_ORIGINS", "server.cors_origins"),
+    converted("EXPOSE_TRACEBACKS", "server.expose_tracebacks", Conversion::Switch("on", "off")),
     converted("MAX_MODEL_SIZE_MB", "server.max_model_bytes", Conversion::Mebibytes),
     same("DATABASE_URL", "database.url"),
     same("REDIS_URL", "redis.url"),

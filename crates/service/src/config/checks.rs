@@ -10,19 +10,7 @@ use super::origin::Setting;
 use super::{Config, Database, Environment, MaskedUrl, Profile, StorageKind};
 
 /// Settings, and whole sections, that nothing reads yet.
-const NOT_USED_YET: &[&str] = &[
-    "cache.key_prefix",
-    "cache.model_list_ttl_s",
-    "cache.model_ttl_s",
-    "cache.ttl_s",
-    "ml.client_timeout_s",
-    "ml.model_cache_dir",
-    "redis.enabled",
-    "redis.max_connections",
-    "redis.timeout_ms",
-    "results",
-    "secrets.sentry_dsn",
-];
+const NOT_USED_YET: &[&str] = &["secrets.sentry_dsn"];
 
 /// The fewest characters of the operator's key.
 const OPERATOR_KEY_CHARS: usize = 32;
@@ -155,6 +143,11 @@ impl Check<'_> {
             let hard_s = worker.hard_limit.as_secs();
             let reason = format!("must not be more than `worker.hard_limit_s` ({hard_s}); set both");
             return Err(self.invalid("worker.soft_limit_s", reason));
+        }
+        let results = &self.0.results;
+        if results.done_ttl < results.ttl {
+            let reason = format!("must not be less than `results.ttl_s` ({}); set both", results.ttl.as_secs());
+            return Err(self.invalid("results.done_ttl_s", reason));
         }
         Ok(())
     }

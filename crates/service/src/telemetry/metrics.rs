@@ -36,6 +36,7 @@ const RUNNERS: &str = "ortolan_runners";
 const RUNNER_DEATHS: &str = "ortolan_runner_deaths_total";
 const PREDICTIONS_UNRECORDED: &str = "ortolan_predictions_unrecorded_total";
 const CACHE_REQUESTS: &str = "ortolan_cache_requests_total";
+const CACHE_DROPPED: &str = "ortolan_cache_dropped_total";
 const HTTP_REQUESTS: &str = "ortolan_http_requests_total";
 const HTTP_REQUEST_SECONDS: &str = "ortolan_http_request_duration_seconds";
 const HTTP_CONNECTIONS: &str = "ortolan_http_connections";
@@ -207,6 +208,11 @@ pub fn cache_asked(cache: &'static str, is_hit: bool) {
     }
 }
 
+/// Counts values that were dropped from a cache because what they came from changed.
+pub fn cache_dropped(cache: &'static str, count: u64) {
+    counter!(CACHE_DROPPED, "cache" => cache).increment(count);
+}
+
 /// Counts a request that was answered. `route` is the pattern of the route, never the path that the client sent.
 pub fn http_answered(method: &str, route: &str, status: u16, took: Duration) {
     if inference::is_recorded() {
@@ -262,6 +268,7 @@ fn describe() {
         (RUNNER_DEATHS, "Runner processes that died or were killed"),
         (PREDICTIONS_UNRECORDED, "Answered predictions that were not written down"),
         (CACHE_REQUESTS, "Looks into a cache"),
+        (CACHE_DROPPED, "Values dropped from a cache because what they came from changed"),
         (HTTP_REQUESTS, "HTTP requests answered"),
         (RUNS_ABANDONED, "Runs that the ML service or the broker lost"),
         (RECONCILE_RUNS, "Runs of the reconciler"),

@@ -36,6 +36,7 @@ pub(super) enum Scope {
     Task,
     Media,
     Model,
+    Key,
 }
 
 impl Scope {
@@ -44,6 +45,7 @@ impl Scope {
             Self::Task => "task",
             Self::Media => "media",
             Self::Model => "model",
+            Self::Key => "key",
         }
     }
 
@@ -53,6 +55,7 @@ impl Scope {
             Self::Task => &FORGET_TASK_KEYS,
             Self::Media => &FORGET_MEDIA_KEYS,
             Self::Model => &FORGET_MODEL_KEYS,
+            Self::Key => &FORGET_KEY_KEYS,
         }
     }
 }
@@ -75,6 +78,7 @@ macro_rules! forget {
 static FORGET_TASK_KEYS: ManyRows = ManyRows::new(3, forget!("task", "tasks"));
 static FORGET_MEDIA_KEYS: ManyRows = ManyRows::new(3, forget!("media", "media"));
 static FORGET_MODEL_KEYS: ManyRows = ManyRows::new(3, forget!("model", "models"));
+static FORGET_KEY_KEYS: ManyRows = ManyRows::new(3, forget!("key", "api_keys"));
 
 static TAKE: ManyRows = ManyRows::new(
     6,

@@ -15,6 +15,7 @@ mod media;
 mod model_moves;
 mod model_ports;
 mod models;
+mod once;
 mod ports;
 mod predictions;
 mod processes;

@@ -211,12 +211,19 @@ pub(super) async fn end_validation(
 
 const DELETE: &str = concat!("DELETE FROM models WHERE tenant_id = $1 AND id = $2 RETURNING ", model_columns!());
 
-/// Deletes a version.
+/// Jobs of whatever status: a run under way finds its row gone, as after any lost lease.
+const DELETE_JOBS: &str = "DELETE FROM tasks
+     WHERE tenant_id = $1 AND task_type = 'inference' AND substr(config, 1, 50) = $2";
+
+/// Deletes a version with its predictions and jobs.
 pub(super) async fn delete(
     connection: &mut Connection,
     tenant: TenantId,
     id: ModelId,
 ) -> Result<Option<Model>, StoreError> {
+    // How the configuration of a job begins.
+    let begin = format!("{{\"model_id\":\"{id}\"");
+    execute(connection, DELETE_JOBS, Binder::default().with(tenant.as_uuid()).with(begin)).await?;
     let values = Binder::default().with(tenant.as_uuid()).with(id.as_uuid());
     fetch_optional(connection, DELETE, values).await?.as_ref().map(read).transpose()
 }

@@ -140,16 +140,18 @@ impl QuarantineStore for Store {
         steers.single(move |to, _| quarantine::record(to, tenant, pair.clone(), model.clone(), now).boxed()).await
     }
 
-    async fn record_slot_crash(
+    async fn record_run_crash(
         &self,
         tenant: TenantId,
-        slot: Slot,
-        input_hash: &str,
+        pair: &CrashPair,
+        model: &str,
         now: Timestamp,
-    ) -> Result<Option<CrashRecord>, StoreError> {
-        let input = input_hash.to_owned();
+    ) -> Result<CrashRecord, StoreError> {
+        let (pair, model) = (pair.clone(), model.to_owned());
         let steers = self.lanes.steers();
-        steers.single(move |to, _| quarantine::record_in_slot(to, tenant, slot, input.clone(), now).boxed()).await
+        steers
+            .single(move |to, _| quarantine::record_of_run(to, tenant, pair.clone(), model.clone(), now).boxed())
+            .await
     }
 
     async fn quarantined_in_slot(
@@ -159,6 +161,10 @@ impl QuarantineStore for Store {
         input_hash: &str,
     ) -> Result<Option<CrashRecord>, StoreError> {
         quarantine::find_in_slot(&mut *self.read().await?, tenant, slot, input_hash).await
+    }
+
+    async fn has_quarantined(&self, tenant: TenantId, model_sha256: &str) -> Result<bool, StoreError> {
+        quarantine::has(&mut *self.read().await?, tenant, model_sha256).await
     }
 
     async fn quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<Option<CrashRecord>, StoreError> {

@@ -16,12 +16,12 @@ use super::batch::Write;
 use super::dispatch::Dispatch;
 use super::runs::Heartbeat;
 use super::submit::Submit;
-use super::{artifacts, keys, lists, media, processes, slots, steer, tenants, upkeep};
+use super::{artifacts, keys, lists, media, once, processes, slots, steer, tenants, upkeep};
 use crate::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord,
-    LostLease, MediaStore, NewCallback, NewKey, NewMediaOutcome, Page, ProcessRecord, ProcessStore, QueueDepth,
-    RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission, TaskFilter, TaskStore, Tenant,
-    TenantStore,
+    LostLease, MediaStore, NewCallback, NewKey, NewKeyOutcome, NewMediaOutcome, NewTenantOutcome, Page, ProcessRecord,
+    ProcessStore, QueueDepth, RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission,
+    TaskFilter, TaskStore, Tenant, TenantStore,
 };
 
 #[async_trait]
@@ -179,6 +179,11 @@ impl TenantStore for Store {
         self.lanes.steers().single(move |to, _| tenants::create(to, tenant.clone()).boxed()).await
     }
 
+    async fn create_tenant_once(&self, tenant: &Tenant, key: Idempotency) -> Result<NewTenantOutcome, StoreError> {
+        let tenant = tenant.clone();
+        self.lanes.steers().single(move |to, _| once::create_tenant(to, tenant.clone(), key.clone()).boxed()).await
+    }
+
     async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
         tenants::by_id(&mut *self.read().await?, id).await
     }
@@ -208,6 +213,11 @@ impl TenantStore for Store {
     async fn create_key(&self, key: &NewKey) -> Result<(), StoreError> {
         let key = key.clone();
         self.lanes.steers().single(move |to, _| tenants::create_key(to, key.clone()).boxed()).await
+    }
+
+    async fn create_key_once(&self, key: &NewKey, idempotency: Idempotency) -> Result<NewKeyOutcome, StoreError> {
+        let key = key.clone();
+        self.lanes.steers().single(move |to, _| once::create_key(to, key.clone(), idempotency.clone()).boxed()).await
     }
 
     async fn key_by_hash(&self, hash: &str) -> Result<Option<KeyRecord>, StoreError> {

@@ -62,25 +62,19 @@ async fn count(
     fetch_optional(connection, RECORD, values).await?.as_ref().map_or(Err(StoreError::NoParent), read)
 }
 
-/// Counts a crash of an input with what the slot is recorded to hold.
-pub(super) async fn record_in_slot(
+/// Counts a crash that ended a task's run.
+pub(super) async fn record_of_run(
     connection: &mut Connection,
     tenant: TenantId,
-    slot: Slot,
-    input_hash: String,
+    pair: CrashPair,
+    model: String,
     now: Timestamp,
-) -> Result<Option<CrashRecord>, StoreError> {
-    let values = Binder::default().with(tenant.as_uuid()).with(slot.as_str());
-    let Some(row) = fetch_optional(connection, HELD, values).await? else { return Ok(None) };
-    let model_sha256 = Reader::new("slots", &row).get()?;
-    let pair = CrashPair { model_sha256, input_hash };
-    count(connection, tenant, (pair, slot.to_string()), ONE_DEATH, now).await.map(Some)
+) -> Result<CrashRecord, StoreError> {
+    count(connection, tenant, (pair, model), ONE_DEATH, now).await
 }
 
 /// Runs that end so close to each other were ended by one death of their process.
 const ONE_DEATH: Duration = Duration::from_millis(500);
-
-const HELD: &str = "SELECT sha256 FROM slots WHERE tenant_id = $1 AND slot = $2";
 
 const FIND_IN_SLOT: &str = "SELECT model_crashes.id, model_crashes.model_sha256, model_crashes.input_hash, \
      model_crashes.model, model_crashes.crashes, model_crashes.first_at, model_crashes.last_at
@@ -118,6 +112,14 @@ pub(super) async fn find(
 ) -> Result<Option<CrashRecord>, StoreError> {
     let values = of(tenant, pair).with(QUARANTINE_CRASHES);
     fetch_optional(connection, FIND, values).await?.as_ref().map(read).transpose()
+}
+
+const HAS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM model_crashes WHERE tenant_id = $1 AND crashes >= $2 AND model_sha256 = $3 LIMIT 1) AS found";
+
+/// True when this file is in quarantine with some input.
+pub(super) async fn has(connection: &mut Connection, tenant: TenantId, sha256: &str) -> Result<bool, StoreError> {
+    let values = of_tenant(tenant).with(sha256.to_owned());
+    Ok(tenants::count(fetch_optional(connection, HAS, values).await?)? > 0)
 }
 
 const COUNT: &str = "SELECT COUNT(*) FROM model_crashes WHERE tenant_id = $1 AND crashes >= $2";

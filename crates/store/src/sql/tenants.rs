@@ -159,6 +159,23 @@ pub(super) async fn key_by_hash(connection: &mut Connection, hash: &str) -> Resu
     fetch_optional(connection, KEY_BY_HASH, values).await?.as_ref().map(read_key).transpose()
 }
 
+const KEY_BY_ID: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    " FROM api_keys LEFT JOIN tenants ON tenants.id = api_keys.tenant_id
+     WHERE api_keys.tenant_id = $1 AND api_keys.id = $2"
+);
+
+/// The tenant's key with this id.
+pub(super) async fn key_by_id(
+    connection: &mut Connection,
+    tenant: TenantId,
+    id: KeyId,
+) -> Result<Option<KeyRecord>, StoreError> {
+    let values = Binder::default().with(tenant.as_uuid()).with(id.as_uuid());
+    fetch_optional(connection, KEY_BY_ID, values).await?.as_ref().map(read_key).transpose()
+}
+
 /// Keys of `$1`, or of the operators when it is null.
 macro_rules! of_tenant {
     () => {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use ortolan_domain::config::{InferenceConfig, TaskConfig, Written};
 use ortolan_domain::model::{
     FileWords, Model, ModelFacts, ModelFile, ModelStatus, PortFacts, PortKind, RegistryName, VersionLabel,
 };
-use ortolan_domain::{ModelId, TenantId};
+use ortolan_domain::task::NewTask;
+use ortolan_domain::{ModelId, TaskType, TenantId};
 use ortolan_store::{
     ModelChanges, ModelFilter, ModelMoved, ModelSort, NewModelOutcome, Order, StoreError, Tenant, Verdict,
 };
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::fixture::{Fixture, at, key};
 
@@ -354,4 +357,26 @@ pub(crate) async fn two_validations_at_once_have_one_winner(f: Fixture) {
     let outcomes = [outcomes.0, outcomes.1, outcomes.2, outcomes.3].map(Result::unwrap);
     let begun = outcomes.iter().filter(|outcome| matches!(outcome, ModelMoved::Moved(_))).count();
     assert_eq!(begun, 1);
+}
+
+pub(crate) async fn a_deleted_version_takes_its_jobs_along(f: Fixture) {
+    let (models, tasks) = (&f.stores.models, &f.stores.tasks);
+    let (asked, other) = (new_model(&f.tenant, "asked", "1.0.0"), new_model(&f.tenant, "other", "1.0.0"));
+    for model in [&asked, &other] {
+        models.create_model(model, None).await.unwrap();
+    }
+    let mut jobs = Vec::new();
+    for model in [&asked, &asked, &other] {
+        let config = InferenceConfig { model_id: model.id, input_data: Written(RawValue::NULL.to_owned()) };
+        let checked = TaskConfig::Inference(config).checked(TaskType::Inference, Default::default()).unwrap();
+        let task = NewTask { task_type: TaskType::Inference, config: checked.json, ..f.new_task() };
+        jobs.push(f.submit(task).await);
+    }
+    jobs.push(f.submit(f.new_task()).await);
+    assert!(models.delete_model(f.tenant.id, asked.id).await.unwrap().is_some());
+    let mut left = Vec::new();
+    for job in &jobs {
+        left.push(tasks.get(f.tenant.id, *job).await.unwrap().is_some());
+    }
+    assert_eq!(left, [false, false, true, true]);
 }

@@ -26,12 +26,14 @@ pub(crate) async fn three_crashes_of_a_pair_and_of_a_tenant(f: Fixture) {
     }
     let in_slot = async |tenant| store.quarantined_in_slot(tenant, Slot::Detect, "i").await.unwrap();
     assert!(in_slot(tenant).await.is_none(), "the slot is empty");
-    assert!(store.record_slot_crash(tenant, Slot::Detect, "i", at(4)).await.unwrap().is_none());
     f.stores.slots.record_slot(tenant, uploaded("m", 5), at(4)).await.unwrap();
     assert_eq!(in_slot(tenant).await, Some(record));
-    let again = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
+    assert!(store.has_quarantined(tenant, "m").await.unwrap());
+    assert!(!store.has_quarantined(tenant, "m2").await.unwrap());
+    assert!(!store.has_quarantined(beta, "m").await.unwrap(), "three inputs that crashed once each");
+    let again = store.record_run_crash(tenant, &pair("m", "i"), "detect", at(5)).await.unwrap();
     assert_eq!((again.crashes, again.last_at), (4, at(5)));
-    let at_once = store.record_slot_crash(tenant, Slot::Detect, "i", at(5)).await.unwrap().unwrap();
+    let at_once = store.record_run_crash(tenant, &pair("m", "i"), "detect", at(5)).await.unwrap();
     assert_eq!(at_once.crashes, 4, "one death of the process ended both runs");
     f.stores.slots.record_slot(tenant, uploaded("m2", 5), at(6)).await.unwrap();
     assert!(in_slot(tenant).await.is_none(), "another model");

@@ -2,7 +2,7 @@
 
 use ortolan_domain::media::{Media, MediaFacts, MediaKind, object_path};
 use ortolan_domain::{KeyId, MediaId, Scope, TenantId};
-use ortolan_store::{NewKey, NewMediaOutcome, StoreError, Tenant};
+use ortolan_store::{NewKey, NewKeyOutcome, NewMediaOutcome, NewTenantOutcome, StoreError, Tenant};
 
 use crate::fixture::{Fixture, at, key, new_tenant};
 use crate::models::new_model;
@@ -105,6 +105,34 @@ pub(crate) async fn operators_keys_belong_to_no_tenant(f: Fixture) {
     assert_eq!(page.items.iter().map(|key| key.id).collect::<Vec<_>>(), [second.id, first.id], "the newest first");
     assert!(page.items.iter().all(|key| key.tenant.is_none()));
     assert!(tenants.revoke_key(None, first.id, at(5)).await.unwrap());
+}
+
+pub(crate) async fn tenants_and_keys_are_made_once_for_an_idempotency_key(f: Fixture) {
+    let tenants = &f.stores.tenants;
+    let made = new_tenant("once");
+    let make = async |tenant: &Tenant, hash| tenants.create_tenant_once(tenant, key("k", hash, 60)).await;
+    assert_eq!(make(&made, "one").await.unwrap(), NewTenantOutcome::Created);
+    let again = make(&new_tenant("once"), "one").await.unwrap();
+    assert_eq!(again, NewTenantOutcome::Replayed(Box::new(made.clone())));
+    assert_eq!(make(&new_tenant("twice"), "two").await.unwrap(), NewTenantOutcome::Conflict);
+    assert_eq!(tenants.tenant_by_name(&new_tenant("twice").name).await.unwrap(), None);
+    let other_key = tenants.create_tenant_once(&new_tenant("once"), key("k2", "one", 60)).await;
+    assert!(matches!(other_key, Err(StoreError::Duplicate)), "{other_key:?}");
+    let late = Tenant { created_at: at(3_600), ..new_tenant("late") };
+    assert_eq!(make(&late, "three").await.unwrap(), NewTenantOutcome::Created, "the key was forgotten");
+
+    let first = new_key(Some(made.id), "hash-1");
+    let make = async |new: &NewKey, hash| tenants.create_key_once(new, key("k", hash, 60)).await.unwrap();
+    assert_eq!(make(&first, "one").await, NewKeyOutcome::Created);
+    let NewKeyOutcome::Replayed(before) = make(&new_key(Some(made.id), "hash-2"), "one").await else {
+        panic!("not replayed")
+    };
+    assert_eq!((before.id, before.name), (first.id, first.name));
+    assert!(tenants.key_by_hash("hash-2").await.unwrap().is_none());
+    assert_eq!(make(&new_key(Some(made.id), "hash-3"), "two").await, NewKeyOutcome::Conflict);
+    assert_eq!(make(&new_key(Some(f.tenant.id), "hash-4"), "two").await, NewKeyOutcome::Created, "another tenant's");
+    let nobodys = tenants.create_key_once(&new_key(Some(TenantId::generate()), "h"), key("n", "one", 60)).await;
+    assert!(matches!(nobodys, Err(StoreError::NoParent)), "{nobodys:?}");
 }
 
 pub(crate) async fn media_are_stored_once_listed_and_deleted(f: Fixture) {

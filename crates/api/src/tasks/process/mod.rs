@@ -23,11 +23,12 @@ use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
 use crate::extract::{IdempotencyKey, JsonBody};
 use crate::openapi::refusals;
+use crate::quarantine::refuse_quarantined;
 use crate::state::ApiState;
 
 refusals!(
     ProcessRefusals: ModelNotFound, InvalidPipeline, NotFound, TooLarge, UnsupportedMedia, Invalid, CorruptMedia, OutOfMemory,
-    IdempotencyConflict, QuotaExceeded, Cancelled, RunFailed, Crashed, DeadlineExceeded
+    IdempotencyConflict, Quarantined, QuotaExceeded, Cancelled, RunFailed, Crashed, DeadlineExceeded
 );
 
 /// Runs a pipeline over a picture
@@ -59,6 +60,11 @@ pub async fn process(
     let callbacks = callbacks(state.settings(), &config.config, request.callback_url.as_deref())?;
     let has_pictures = callbacks.iter().any(|callback| callback.kind == CallbackKind::Pictures);
     let picture = image::resolve(&state, &tenant, &request.image_url).await?;
+    let slots = config.config.slots(TaskType::Pipeline);
+    if let Err(refused) = refuse_quarantined(&state, tenant.id, slots, Some(&picture.input)).await {
+        picture.discard(&state, &tenant).await?;
+        return Err(refused);
+    }
     let promise = idempotency.promise(&state, &request.parts(&config));
     // Watched from before it exists, so that its end cannot be missed.
     let id = TaskId::generate();

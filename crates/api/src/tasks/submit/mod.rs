@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use ortolan_domain::config::CheckedConfig;
 use ortolan_domain::task::{NewTask, TaskInput};
-use ortolan_domain::{ErrorCode, Priority, Task, TaskId, TaskType};
+use ortolan_domain::{Priority, Task, TaskId, TaskType};
 use ortolan_service::telemetry::metrics::task_submitted;
 use ortolan_store::{Idempotency, NewCallback, Submission, Tenant};
 
@@ -23,7 +23,7 @@ use super::watch::{Watcher, wait_until_ended};
 use super::wishes::callbacks;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{IdempotencyKey, PreferWait};
+use crate::extract::{IdempotencyKey, PreferWait, idempotency_conflict};
 use crate::media::{delete_media, register};
 use crate::middleware::origin;
 use crate::openapi::refusals;
@@ -107,7 +107,10 @@ async fn submit(
         None => input::of_stored(state, tenant, &wish).await,
     };
     let input = match input {
-        Ok(input) => refuse_quarantined(state, tenant.id, wish.task_type, input.as_ref()).await.map(|()| input),
+        Ok(input) => {
+            let slots = config.config.slots(wish.task_type);
+            refuse_quarantined(state, tenant.id, slots, input.as_ref()).await.map(|()| input)
+        }
         Err(refusal) => Err(refusal),
     };
     let outcome = match input {
@@ -149,9 +152,7 @@ pub async fn store(
             Ok((task, true))
         }
         Submission::Replayed(task) => Ok((task, false)),
-        Submission::Conflict => {
-            Err(ApiError::new(ErrorCode::IdempotencyConflict, "the Idempotency-Key came with another request before"))
-        }
+        Submission::Conflict => Err(idempotency_conflict()),
     }
 }
 

@@ -35,7 +35,7 @@ pub use redis::RedisConfig;
 pub use results::ResultsConfig;
 pub use retention::RetentionConfig;
 pub use secrets::SecretsConfig;
-pub use server::ServerConfig;
+pub use server::{ServerConfig, Tracebacks};
 pub use storage::{StorageConfig, StorageKind};
 pub use traces::TracesConfig;
 pub use worker::WorkerConfig;

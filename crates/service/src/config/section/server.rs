@@ -35,7 +35,21 @@ pub struct ServerConfig {
     /// How long a request for a pipeline waits for its end.
     #[serde(rename = "process_timeout_s", with = "value::seconds")]
     pub process_timeout: Duration,
+    /// Who sees where a job failed.
+    pub expose_tracebacks: Tracebacks,
     /// The header that a queue in front adds; outside of development a submission without it is refused.
     #[serde(with = "value::optional_text")]
     pub ingress_header: Option<String>,
+}
+
+/// Who sees where a job failed: an administrator of its tenant in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tracebacks {
+    /// Everybody who may read the job, in environment development only.
+    Auto,
+    /// Everybody who may read the job.
+    On,
+    /// Nobody else.
+    Off,
 }

@@ -1,0 +1,128 @@
+//! What is forgotten when its time is up, and what never is.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ortolan_dispatch::Dispatcher;
+use ortolan_domain::route::QueueName;
+use ortolan_domain::task::NewTask;
+use ortolan_domain::{Clock, ManualClock, Origin, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp};
+use ortolan_queue::Queues;
+use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
+use ortolan_results::ResultStore;
+use ortolan_store::{CrashPair, DispatchLimits, SqliteSettings, Stores, TaskChange, TaskObserver, Tenant};
+use serde_json::value::RawValue;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const LIMITS: DispatchLimits = DispatchLimits { window: 0, per_tenant: 0 };
+
+struct Deaf;
+
+impl TaskObserver for Deaf {
+    fn changed(&self, _: &[TaskChange]) {}
+}
+
+struct Bench {
+    stores: Stores,
+    clock: Arc<ManualClock>,
+    tenant: Tenant,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_micros(1_800_000_000_000_000));
+        let stores = Stores::sqlite(SqliteSettings::at(folder.path().join("x.db")), Arc::new(Deaf)).await.unwrap();
+        stores.migrate().await.unwrap();
+        let name = TenantSlug::parse("acme").unwrap();
+        let tenant =
+            Tenant { id: TenantId::generate(), name, display_name: None, disabled: false, created_at: clock.now() };
+        stores.tenants.create_tenant(&tenant).await.unwrap();
+        Self { stores, clock, tenant, _folder: folder }
+    }
+
+    fn reconciler(&self) -> Reconciler {
+        let queues = Queues::in_memory();
+        let dispatcher = Dispatcher::new(self.stores.tasks.clone(), queues.clone(), self.clock.clone(), LIMITS);
+        Reconciler::new(ReconcilerParts {
+            id: "reconciler".to_owned(),
+            tasks: self.stores.tasks.clone(),
+            processes: self.stores.processes.clone(),
+            predictions: self.stores.predictions.clone(),
+            quarantine: self.stores.quarantine.clone(),
+            results: ResultStore::in_process(self.clock.clone()),
+            queues,
+            dispatcher: Arc::new(dispatcher),
+            orphans: None,
+            clock: self.clock.clone(),
+            settings: ReconcilerSettings {
+                interval: DAY,
+                quick_interval: DAY,
+                undelivered_after: DAY,
+                lost_after: DAY,
+                long_running_after: DAY,
+                retention: 30 * DAY,
+                max_crashes: 3,
+            },
+        })
+    }
+
+    async fn task(&self) -> TaskId {
+        let task = NewTask {
+            id: TaskId::generate(),
+            tenant_id: self.tenant.id,
+            tenant: self.tenant.name.clone(),
+            task_type: TaskType::Noop,
+            queue: QueueName::CpuJobs,
+            priority: Priority::Normal,
+            config: RawValue::from_string("{}".to_owned()).unwrap(),
+            config_hash: "c".to_owned(),
+            input: None,
+            created_at: self.clock.now(),
+            expires_at: None,
+            origin: Origin::default(),
+        };
+        let id = task.id;
+        self.stores.tasks.submit(task, None).await.unwrap();
+        id
+    }
+
+    async fn cancel(&self, id: TaskId) {
+        self.stores.tasks.cancel(self.tenant.id, id, self.clock.now()).await.unwrap();
+    }
+
+    async fn crash(&self, input: &str) -> i64 {
+        let pair = CrashPair { model_sha256: "m".to_owned(), input_hash: input.to_owned() };
+        let recorded = self.stores.quarantine.record_crash(self.tenant.id, &pair, "detect", self.clock.now());
+        recorded.await.unwrap().crashes
+    }
+
+    async fn status(&self, id: TaskId) -> Option<TaskStatus> {
+        self.stores.tasks.get(self.tenant.id, id).await.unwrap().map(|task| task.status)
+    }
+}
+
+#[tokio::test]
+async fn ended_jobs_and_crashes_go_after_their_time_and_what_waits_never() {
+    let bench = Bench::open().await;
+    let (old, waiting) = (bench.task().await, bench.task().await);
+    bench.cancel(old).await;
+    for input in ["old", "again"] {
+        assert_eq!(bench.crash(input).await, 1);
+    }
+    bench.clock.advance(31 * DAY);
+    let young = bench.task().await;
+    bench.cancel(young).await;
+    assert_eq!(bench.crash("again").await, 2);
+
+    let report = bench.reconciler().run_once().await;
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!((report.ended_deleted, report.crashes_forgotten), (1, 1));
+    assert_eq!(bench.status(old).await, None);
+    assert_eq!(bench.status(young).await, Some(TaskStatus::Cancelled));
+    assert_eq!(bench.status(waiting).await, Some(TaskStatus::Pending));
+    assert_eq!(bench.crash("old").await, 1, "counted anew");
+    assert_eq!(bench.crash("again").await, 3, "what crashed lately is remembered with all that was before");
+}
