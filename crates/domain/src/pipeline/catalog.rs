@@ -57,7 +57,7 @@ const IMAGE_SIZE: Setting = setting(
 const TILE: Kind = Kind::Integer(*SLICE_PX.start() as u64, *SLICE_PX.end() as u64);
 
 /// All steps.
-pub const STEPS: [StepSpec; 10] = [
+pub const STEPS: [StepSpec; 11] = [
     StepSpec {
         name: "detection",
         about: "Finds objects and puts boxes around them, best first; with segment_type only inside of the segments of that class.",
@@ -182,11 +182,36 @@ pub const STEPS: [StepSpec; 10] = [
         )],
     },
     StepSpec {
+        name: "visualize_detections",
+        about: "Draws what was found into a copy of the picture, which upload_image can store as source processed.",
+        slot: None,
+        settings: &[
+            setting(
+                "draw_detections",
+                Kind::Flag,
+                Fallback::Json("true"),
+                "Draws objects: boxes, turned boxes, key points.",
+            ),
+            setting("draw_segments", Kind::Flag, Fallback::Json("true"), "Draws segments: masks and their boxes."),
+            setting(
+                "draw_classifications",
+                Kind::Flag,
+                Fallback::Json("false"),
+                "Writes the picture's classes below it.",
+            ),
+        ],
+    },
+    StepSpec {
         name: "upload_image",
         about: "Stores the picture as {tenant}/{dest_prefix}/{image_id}.jpg, and thumbnails as {tenant}/{dest_prefix}_thumbnails/{image_id}_{size}.jpg.",
         slot: None,
         settings: &[
-            setting("source", Kind::Word(&["original"]), Fallback::Json("\"original\""), "The picture that came in."),
+            setting(
+                "source",
+                Kind::Word(&["original", "processed"]),
+                Fallback::Json("\"original\""),
+                "The picture that came in, or the one that visualize_detections made of it.",
+            ),
             setting("dest_prefix", Kind::Prefix, Fallback::Json("\"images\""), "The folder below the tenant's."),
             setting(
                 "thumbnail_sizes",
@@ -195,6 +220,12 @@ pub const STEPS: [StepSpec; 10] = [
                 "Longest edges of the thumbnails in pixels; a picture is never enlarged.",
             ),
             setting("quality", Kind::Integer(1, 100), Fallback::Json("85"), "JPEG quality."),
+            setting(
+                "skip_if_missing",
+                Kind::Flag,
+                Fallback::Json("false"),
+                "Stores nothing, instead of failing, when there is no processed picture.",
+            ),
         ],
     },
     StepSpec {

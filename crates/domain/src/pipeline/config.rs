@@ -15,6 +15,8 @@ use crate::config::{ConfidenceDefaults, ConfigError, ModelProfileName};
 use crate::id::{MediaId, TaskId};
 use crate::task::TaskInput;
 
+/// Most pictures that one pipeline may draw.
+const MAX_DRAWINGS: usize = 2;
 /// Folders of a tenant that the service keeps its own things in.
 const RESERVED_FOLDERS: [&str; 4] = ["media", "models", "staging", "uploads"];
 
@@ -70,6 +72,7 @@ impl PipelineConfig {
         let make = |path: &str, name: &str, kwargs: &Map<String, Value>| common.step(path, name, kwargs);
         let definition = definition::parse("pipeline_definition", &definition, &make)?;
         check_places(&definition)?;
+        check_drawings(&definition)?;
         Ok(Self {
             pipeline_definition: definition,
             session_id: wish.session_id,
@@ -101,6 +104,17 @@ fn parse(json: &RawValue) -> Result<Value, PipelineError> {
         return Err(PipelineError::new(format!("the definition has more than {MAX_BYTES} bytes")));
     }
     serde_json::from_str(json.get()).map_err(|_| PipelineError::new("it is nested too deeply"))
+}
+
+/// Refuses more drawn pictures than a runner should hold beside the one that came in.
+fn check_drawings(definition: &Node) -> Result<(), PipelineError> {
+    let drawings = definition.steps().iter().filter(|step| matches!(step, Step::VisualizeDetections(_))).count();
+    match drawings > MAX_DRAWINGS {
+        true => Err(PipelineError::new(format!(
+            "it has {drawings} visualize_detections steps, at most {MAX_DRAWINGS} are run"
+        ))),
+        false => Ok(()),
+    }
 }
 
 /// Refuses steps that would store under one name, or where others keep their things.
@@ -229,6 +243,8 @@ mod tests {
         let upload = |prefix| json!({"step": {"name": "upload_image", "kwargs": {"dest_prefix": prefix}}});
         assert!(refusal(json!({"chain": [upload("a"), upload("b"), upload("a")]})).contains("the dest_prefix 'a'"));
         assert!(refusal(json!({"chain": [upload("media/x")]})).contains("'media' is reserved"));
+        let drawings = vec![step("visualize_detections"); MAX_DRAWINGS + 1];
+        assert!(refusal(json!({"chain": drawings})).contains("at most 2 are run"));
         let nested = (0..definition::MAX_DEPTH).fold(step("detection"), |inner, _| json!({"chain": [inner]}));
         assert!(refusal(nested).contains("nested deeper than 16 levels"));
     }

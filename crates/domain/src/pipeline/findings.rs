@@ -23,6 +23,8 @@ pub struct Findings {
     pub classes: Vec<Arc<FoundClasses>>,
     /// What steps have counted, by name.
     pub results: BTreeMap<String, Value>,
+    /// The number of the picture that things were drawn into, if there is one.
+    pub processed: Option<u64>,
     /// Pictures that are to be stored.
     pub uploads: Vec<Arc<Uploaded>>,
 }

@@ -23,6 +23,9 @@ pub fn merge(input: &Findings, branches: Vec<Findings>) -> Findings {
         merged.classes.extend(branch.classes.into_iter().filter(|classes| !known_classes.contains(&classes.key)));
         let changed = branch.results.into_iter().filter(|(name, value)| input.results.get(name) != Some(value));
         merged.results.extend(changed);
+        if branch.processed != input.processed {
+            merged.processed = branch.processed;
+        }
         merged.uploads.extend(branch.uploads.into_iter().skip(input.uploads.len()));
     }
     merged
@@ -95,6 +98,14 @@ mod tests {
         let merged = merge(&input, vec![a, input.clone()]);
         assert_eq!(merged.objects[1].size, Some(ObjectSize::XL));
         assert_eq!((keys(&merged), merged.segments.len()), (vec![1, 2], 1));
+    }
+
+    #[test]
+    fn a_later_branchs_drawing_counts_and_without_one_the_inputs_stays() {
+        let input = Findings { processed: Some(1), ..Findings::default() };
+        let drawn = |number| Findings { processed: Some(number), ..input.clone() };
+        assert_eq!(merge(&input, vec![drawn(2), drawn(3), input.clone()]).processed, Some(3));
+        assert_eq!(merge(&input, vec![input.clone()]).processed, Some(1));
     }
 
     #[test]

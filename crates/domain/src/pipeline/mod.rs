@@ -32,5 +32,5 @@ pub use result::{
 pub use setting::{Kind, Setting};
 pub use step::{
     ClassificationSettings, DetectionSettings, FilterType, FindSettings, ImageSource, NoSettings, SahiSettings,
-    SegmentFilterSettings, SpeciesSettings, Step, UploadSettings,
+    SegmentFilterSettings, SpeciesSettings, Step, UploadSettings, VisualizeSettings,
 };

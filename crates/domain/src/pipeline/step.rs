@@ -25,6 +25,8 @@ pub enum Step {
     SizeCalculator(NoSettings),
     /// Gives the objects species in turn.
     SpeciesDistributor(SpeciesSettings),
+    /// Draws what was found into a copy of the picture.
+    VisualizeDetections(VisualizeSettings),
     /// Stores the picture and thumbnails of it.
     UploadImage(UploadSettings),
     /// Posts the results to the backend.
@@ -132,6 +134,20 @@ pub struct SpeciesSettings {
 pub enum ImageSource {
     /// The one that came in.
     Original,
+    /// The one that the latest `visualize_detections` drew into.
+    Processed,
+}
+
+/// Settings of `visualize_detections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisualizeSettings {
+    /// Draws objects.
+    pub draw_detections: bool,
+    /// Draws segments.
+    pub draw_segments: bool,
+    /// Writes the picture's classes below it.
+    pub draw_classifications: bool,
 }
 
 /// Settings of `upload_image`.
@@ -146,6 +162,9 @@ pub struct UploadSettings {
     pub thumbnail_sizes: Vec<u32>,
     /// JPEG quality.
     pub quality: u8,
+    /// Stores nothing when there is no such picture.
+    #[serde(default)]
+    pub skip_if_missing: bool,
 }
 
 impl From<&SahiSettings> for SahiConfig {
@@ -184,6 +203,7 @@ impl Step {
             Self::AggregateDetections(_) => "aggregate_detections",
             Self::SizeCalculator(_) => "size_calculator",
             Self::SpeciesDistributor(_) => "species_distributor",
+            Self::VisualizeDetections(_) => "visualize_detections",
             Self::UploadImage(_) => "upload_image",
             Self::SendResults(_) => "send_results",
         }

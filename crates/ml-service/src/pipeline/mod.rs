@@ -6,13 +6,14 @@
 //! their names when the task has completed.
 
 mod convert;
+mod drawing;
 mod looks;
 mod pictures;
 mod report;
 mod walk;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -38,6 +39,8 @@ struct Run<'a> {
     /// The file that came in.
     media: Bytes,
     picture: HeldPicture,
+    /// Pictures that steps drew, by number.
+    drawn: Mutex<BTreeMap<u64, Arc<HeldPicture>>>,
     image_id: Uuid,
     models: BTreeMap<Slot, Arc<LocalModel>>,
     log: Log,
@@ -64,7 +67,7 @@ impl MlService {
         let log = Log::default();
         log.decoded(began.elapsed());
         let image_id = config.image_id_or(Some(input), job.attempt.task_id);
-        let run = Run { service: self, job, cancel, media, picture, image_id, models, log };
+        let run = Run { service: self, job, cancel, media, picture, drawn: Mutex::default(), image_id, models, log };
         let walked = run.walk(&config.pipeline_definition, Findings::default()).await;
         match walked {
             Ok(findings) => run.produced(config, &findings, began.elapsed()),

@@ -21,13 +21,24 @@ const MAX_STAGED: usize = 10_000;
 impl Run<'_> {
     /// Makes the picture and its thumbnails and puts them aside.
     pub(super) async fn upload(&self, settings: &UploadSettings, found: &mut Findings) -> Result<(), MlError> {
-        let file = match settings.source {
-            ImageSource::Original if self.media.starts_with(JPEG_MAGIC) => self.media.clone(),
-            ImageSource::Original => self.jpeg(&self.picture, None, settings.quality).await?,
+        let processed = self.processed(found);
+        let picture = match (settings.source, processed.as_deref()) {
+            (ImageSource::Original, _) => &self.picture,
+            (ImageSource::Processed, Some(picture)) => picture,
+            (ImageSource::Processed, None) if settings.skip_if_missing => return Ok(()),
+            (ImageSource::Processed, None) => {
+                let detail = "there is no processed picture: a visualize_detections step must come before";
+                return Err(MlError::new(ErrorCode::Invalid, detail));
+            }
+        };
+        let is_as_it_came = settings.source == ImageSource::Original && self.media.starts_with(JPEG_MAGIC);
+        let file = match is_as_it_came {
+            true => self.media.clone(),
+            false => self.jpeg(picture, None, settings.quality).await?,
         };
         let mut uploads = vec![self.put_aside(upload_path(self, settings, None), file, None).await?];
         for &size in &settings.thumbnail_sizes {
-            let file = self.jpeg(&self.picture, Some(size), settings.quality).await?;
+            let file = self.jpeg(picture, Some(size), settings.quality).await?;
             uploads.push(self.put_aside(upload_path(self, settings, Some(size)), file, Some(size)).await?);
         }
         found.uploads.extend(uploads.into_iter().map(Arc::new));

@@ -107,7 +107,7 @@ impl Run<'_> {
 }
 
 /// Everything that was found, each kind best first.
-fn artifacts(found: &Findings) -> Result<Vec<MlItem>, MlError> {
+pub(super) fn artifacts(found: &Findings) -> Result<Vec<MlItem>, MlError> {
     let mut objects: Vec<_> = found.objects.iter().map(|object| &object.finding).collect();
     objects.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
     let mut segments: Vec<_> = found.segments.iter().map(|segment| &segment.segment).collect();

@@ -64,6 +64,7 @@ impl Run<'_> {
             Step::Segmentation(settings) => self.segment(settings, &mut found).await,
             Step::SahiDetection(settings) => self.detect_in_tiles(settings, &mut found).await,
             Step::Classification(settings) => self.classify(settings, &mut found).await,
+            Step::VisualizeDetections(settings) => self.draw(*settings, &mut found).await,
             Step::UploadImage(settings) => self.upload(settings, &mut found).await,
             Step::SegmentFilter(settings) => {
                 think::filter_segments(&mut found, settings);

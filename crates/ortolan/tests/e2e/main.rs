@@ -6,6 +6,7 @@ mod annotated;
 mod callbacks;
 mod cancel;
 mod crashes;
+mod drawn_pictures;
 mod hostile_media;
 mod hostile_models;
 mod jobs;

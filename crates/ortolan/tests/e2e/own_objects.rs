@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::{options, server, tenant_with_detector};
 
-const ID: &str = "0199aaaa-0000-7000-8000-000000000001";
+pub const ID: &str = "0199aaaa-0000-7000-8000-000000000001";
 
-fn step(name: &str, kwargs: Value) -> Value {
+pub fn step(name: &str, kwargs: Value) -> Value {
     json!({"step": {"name": name, "kwargs": kwargs}})
 }
 
@@ -22,7 +22,7 @@ fn request(url: &str, chain: Value) -> Value {
     })
 }
 
-async fn process(tenant: &Tenant, url: &str, chain: Value, status: u16) -> Value {
+pub async fn process(tenant: &Tenant, url: &str, chain: Value, status: u16) -> Value {
     tenant.post("/tasks/process", request(url, chain)).await.unwrap().expect(status).unwrap()
 }
 
