@@ -15,7 +15,7 @@ async fn a_task_is_answered_whole() {
         "task_id": id, "task_type": "noop", "media_id": null, "video_id": null, "status": "pending", "priority": "high",
         "attempt": 0, "version": made.json["version"], "config": { "sleep_ms": 0 }, "error": null, "progress": null,
         "created_at": "2026-01-02T03:04:05Z", "queued_at": null, "started_at": null, "completed_at": null, "run_id": null,
-        "worker_id": null, "queue_time_ms": null, "inference_time_ms": null,
+        "worker_id": null, "queue_time_ms": null, "inference_time_ms": null, "request_id": made.header("x-request-id"),
     });
     assert_eq!(made.json, right);
     assert_eq!(tenant.get(&format!("/tasks/{id}")).await.is(200).json, right);
