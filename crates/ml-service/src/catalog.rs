@@ -77,7 +77,8 @@ impl ModelCatalog {
     }
 
     async fn kept_or_fetched(&self, model: &ModelRef) -> Result<Arc<LocalModel>, CatalogError> {
-        let cell = Arc::clone(self.entries().entry(model.clone()).or_default());
+        let kept = self.entries().get(model).cloned();
+        let cell = kept.unwrap_or_else(|| Arc::clone(self.entries().entry(model.clone()).or_default()));
         match cell.get_or_try_init(|| self.fetch(model)).await {
             Ok(copy) => Ok(Arc::clone(copy)),
             Err(error) => {

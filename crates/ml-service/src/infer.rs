@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::batch::{self, BatchPolicy, Member};
+use crate::burst;
 use crate::catalog::LocalModel;
 use crate::convert;
 use crate::gate::Permit;
@@ -57,6 +58,7 @@ impl MlService {
         let policy = self.policy(request.batching);
         match batch::rows_of(&prepared.loaded, &prepared.checked, policy) {
             Some(rows) => self.in_a_batch(prepared, policy, rows).await,
+            None if burst::rides(&prepared) => self.in_a_burst(prepared).await,
             None => prepared.answer(self, None, BatchClose::Alone).await,
         }
     }
@@ -141,7 +143,7 @@ impl Prepared {
 
     /// Runs by itself, with a permit that was taken for it or with one of its own.
     pub(crate) async fn answer(
-        self,
+        mut self,
         service: &MlService,
         permit: Option<Permit>,
         closed: BatchClose,
@@ -151,28 +153,49 @@ impl Prepared {
             Some(permit) => permit,
             None => service.permit(self.key.tenant(), self.deadline).await?,
         };
-        let waited = began.elapsed();
-        let (model, model_sha256, rows) = (self.key.model.clone(), self.model_sha256().to_owned(), self.rows());
+        let (waited, rows) = (began.elapsed(), self.rows());
         let ran = self.run(service, permit).await?;
-        let noted = Ran { rows, waits: &[waited], timings: ran.timings, closed };
-        service.note(&model, &noted);
-        let timings = convert::timings(waited.as_secs_f64() * 1e3, ran.timings);
-        let batch_size = u32::try_from(rows).unwrap_or(u32::MAX);
-        Ok(InferAnswer { outputs: ran.outputs, model_sha256, timings, batch_size })
+        let timings = ran.timings;
+        Ok(self.answered(service, ran, &Ran { rows, waits: &[waited], timings, closed }))
+    }
+
+    /// Notes a run of this request by itself, and makes its answer.
+    pub(crate) fn answered(
+        &self,
+        service: &MlService,
+        ran: ortolan_runner::InferAnswer,
+        noted: &Ran<'_>,
+    ) -> InferAnswer {
+        service.note(&self.key.model, noted);
+        let waited_ms = noted.waits.iter().sum::<Duration>().as_secs_f64() * 1e3;
+        InferAnswer {
+            outputs: ran.outputs,
+            model_sha256: self.model_sha256().to_owned(),
+            timings: convert::timings(waited_ms, ran.timings),
+            batch_size: u32::try_from(noted.rows).unwrap_or(u32::MAX),
+        }
     }
 
     /// Runs; loads the model again when its runner ended while this waited.
-    pub(crate) async fn run(self, service: &MlService, permit: Permit) -> Result<ortolan_runner::InferAnswer, MlError> {
-        let loaded = if self.loaded.is_alive() {
-            self.loaded
-        } else {
-            service.load_until(&self.key, &self.source, self.deadline).await?
+    pub(crate) async fn run(
+        &mut self,
+        service: &MlService,
+        permit: Permit,
+    ) -> Result<ortolan_runner::InferAnswer, MlError> {
+        if !self.loaded.is_alive() {
+            self.loaded = service.load_until(&self.key, &self.source, self.deadline).await?;
+        }
+        // Let go of as soon as they are with the runner.
+        let checked = CheckedInputs {
+            inputs: std::mem::take(&mut self.checked.inputs),
+            outputs: std::mem::take(&mut self.checked.outputs),
         };
         let context = CallContext::default().with_deadline(self.deadline).with_permit(permit);
-        loaded.infer(self.checked, context).await.map_err(|error| convert::error(&error))
+        self.loaded.infer(checked, context).await.map_err(|error| convert::error(&error))
     }
 
-    fn rows(&self) -> usize {
+    /// Rows of the inputs, where their first axis means rows.
+    pub(crate) fn rows(&self) -> usize {
         let first = self.checked.inputs.first().filter(|_| batch::has_batch_axis(&self.loaded.facts().signature));
         first.and_then(|input| row_count(&input.shape)).unwrap_or(1)
     }

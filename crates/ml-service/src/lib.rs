@@ -13,6 +13,7 @@
 mod annotate;
 pub mod assemble;
 mod batch;
+mod burst;
 mod catalog;
 mod convert;
 mod endpoints;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::{BatchPolicy, Lines};
+use crate::burst::Bursts;
 use crate::catalog::{CatalogLimits, ModelCatalog};
 use crate::gate::FairGate;
 use crate::gpus::GpuWatch;
@@ -89,6 +90,7 @@ pub(crate) struct Inner {
     /// Decoded pictures that are held for pipelines.
     pub(crate) pictures: FairGate,
     pub(crate) lines: Lines,
+    pub(crate) bursts: Bursts,
     pub(crate) stats: Stats,
     pub(crate) gpus: GpuWatch,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
@@ -105,7 +107,8 @@ impl MlService {
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
         let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
-        let (lines, stats, gpus) = (Lines::default(), Stats::default(), GpuWatch::new(gpus));
+        let (lines, bursts) = (Lines::default(), Bursts::default());
+        let (stats, gpus) = (Stats::default(), GpuWatch::new(gpus));
         let inner = Inner {
             pool,
             blobs,
@@ -118,6 +121,7 @@ impl MlService {
             gate,
             pictures,
             lines,
+            bursts,
             stats,
             gpus,
             preload_failures,

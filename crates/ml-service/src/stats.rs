@@ -44,27 +44,37 @@ struct Tally {
 impl Stats {
     /// Notes a run that ended well at `at`.
     pub(crate) fn ran(&self, model: &ModelRef, at: Timestamp, ran: &Ran<'_>) {
-        let mut tallies = self.tallies();
-        let tally = tally_of(&mut tallies, model);
-        tally.last = Some(at);
-        tally.inferences += ran.rows as u64;
-        tally.executions += 1;
-        let Timings { decode_us, prepare_us, wait_us, run_us, interpret_us } = ran.timings;
-        for waited in ran.waits {
-            add(&mut tally.queue, *waited + Duration::from_micros(wait_us));
-            add(&mut tally.input, Duration::from_micros(decode_us + prepare_us));
-            add(&mut tally.infer, Duration::from_micros(run_us));
-            add(&mut tally.output, Duration::from_micros(interpret_us));
-        }
-        tally.batches.truncate(LAST_BATCHES - 1);
-        tally.batches.push_front(report(at, ran));
+        self.note(model, |tally| {
+            tally.last = Some(at);
+            tally.inferences += ran.rows as u64;
+            tally.executions += 1;
+            let Timings { decode_us, prepare_us, wait_us, run_us, interpret_us } = ran.timings;
+            for waited in ran.waits {
+                add(&mut tally.queue, *waited + Duration::from_micros(wait_us));
+                add(&mut tally.input, Duration::from_micros(decode_us + prepare_us));
+                add(&mut tally.infer, Duration::from_micros(run_us));
+                add(&mut tally.output, Duration::from_micros(interpret_us));
+            }
+            tally.batches.truncate(LAST_BATCHES - 1);
+            tally.batches.push_front(report(at, ran));
+        });
     }
 
     /// Notes a request that ended, and how long it took from its arrival.
     pub(crate) fn ended(&self, model: &ModelRef, is_ok: bool, took: Duration) {
+        self.note(model, |tally| add(if is_ok { &mut tally.success } else { &mut tally.fail }, took));
+    }
+
+    fn note(&self, model: &ModelRef, note: impl FnOnce(&mut Tally)) {
         let mut tallies = self.tallies();
-        let tally = tally_of(&mut tallies, model);
-        add(if is_ok { &mut tally.success } else { &mut tally.fail }, took);
+        if let Some(tally) = tallies.get_mut(model) {
+            return note(tally);
+        }
+        if tallies.len() >= MOST_MODELS {
+            let idle = tallies.iter().min_by_key(|(_, tally)| tally.last).map(|(model, _)| model.clone());
+            idle.map(|idle| tallies.remove(&idle));
+        }
+        note(tallies.entry(model.clone()).or_default());
     }
 
     /// What the models of one tenant or of all did, by model.
@@ -79,14 +89,6 @@ impl Stats {
     fn tallies(&self) -> MutexGuard<'_, HashMap<ModelRef, Tally>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn tally_of<'a>(tallies: &'a mut HashMap<ModelRef, Tally>, model: &ModelRef) -> &'a mut Tally {
-    if !tallies.contains_key(model) && tallies.len() >= MOST_MODELS {
-        let idle = tallies.iter().min_by_key(|(_, tally)| tally.last).map(|(model, _)| model.clone());
-        idle.map(|idle| tallies.remove(&idle));
-    }
-    tallies.entry(model.clone()).or_default()
 }
 
 fn add(spent: &mut Spent, time: Duration) {

@@ -3,6 +3,8 @@
 //! This file has a `main` of its own, because the program is its own runner.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod bursts;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +25,11 @@ use ortolan_service::Shutdown;
 use ortolan_service::serve::{ServeLimits, serve};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use bursts::{
+    nobody_is_blamed_for_the_one_that_kills_the_runner, short_runs_ride_together_and_each_gets_its_own_answer,
+    whoever_gets_off_leaves_the_others_alone,
+};
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -52,6 +59,9 @@ fn main() -> ExitCode {
         another_digest_means_another_file
         requests_run_together_and_each_gets_its_rows
         requests_that_cannot_share_a_run_do_not
+        short_runs_ride_together_and_each_gets_its_own_answer
+        whoever_gets_off_leaves_the_others_alone
+        nobody_is_blamed_for_the_one_that_kills_the_runner
         endpoints_look_at_pictures_at_once
     }
     let took_s = began.elapsed().as_secs_f64();
@@ -117,8 +127,13 @@ async fn bench(concurrency: usize, most_jobs: usize) -> Bench {
 impl Bench {
     /// Puts a model of the fixtures into a tenant's registry.
     async fn model(&self, tenant: &str, name: &str) -> ModelRef {
+        self.model_of(tenant, &format!("models/{name}.onnx")).await
+    }
+
+    /// Puts a file of the fixtures into a tenant's registry.
+    async fn model_of(&self, tenant: &str, fixture: &str) -> ModelRef {
         let model = ModelRef::new(TenantSlug::parse(tenant).unwrap(), ModelId::generate());
-        self.put(&model.object_path(), &format!("models/{name}.onnx")).await;
+        self.put(&model.object_path(), fixture).await;
         model
     }
 

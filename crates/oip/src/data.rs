@@ -10,6 +10,7 @@ use half::{bf16, f16};
 use ortolan_domain::tensor::Datatype;
 
 use crate::MAX_RANK;
+use crate::decimal::read_f32;
 use crate::elements::push_bytes;
 use crate::error::shorten;
 
@@ -51,11 +52,14 @@ pub fn parse(json: &str, datatype: Datatype, words: NonFiniteWords) -> Result<Pa
                 reader.text(token)?;
                 token.len()
             }
-            _ => {
-                let token = word_token(rest);
-                reader.word(token)?;
-                token.len()
-            }
+            _ => match reader.short_decimal(rest)? {
+                Some(length) => length,
+                None => {
+                    let token = word_token(rest);
+                    reader.word(token)?;
+                    token.len()
+                }
+            },
         };
         rest = rest.get(taken..).unwrap_or_default();
     }
@@ -154,6 +158,17 @@ impl Reader {
             push_float(&mut self.out, self.datatype, value);
         }
         self.element()
+    }
+
+    /// Takes a number in the form that most have; tells its length if it was one.
+    fn short_decimal(&mut self, rest: &str) -> Result<Option<usize>, String> {
+        if self.datatype != Datatype::Fp32 {
+            return Ok(None);
+        }
+        let Some((value, length)) = read_f32(rest.as_bytes()) else { return Ok(None) };
+        self.out.extend_from_slice(&value.to_le_bytes());
+        self.element()?;
+        Ok(Some(length))
     }
 
     fn word(&mut self, token: &str) -> Result<(), String> {

@@ -8,6 +8,7 @@
 //! else; every number of a client is bounded before memory is taken for it; 64-bit integers and floats survive exactly.
 
 pub mod data;
+mod decimal;
 mod decompress;
 mod elements;
 mod error;

@@ -30,8 +30,8 @@ pub use answer::{
 };
 pub use error::{MediaRefusal, RunnerError};
 pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSignature, ValueKind};
-pub use settings::{DevicePolicy, Isolation, RunnerSettings, ValidationSettings};
+pub use settings::{DevicePolicy, Isolation, RunnerSettings, SLOTS_FOR_RIDERS, ValidationSettings};
 pub use supervisor::{
     CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, HeldPicture, Loaded, ModelKey,
-    ModelSource, RunnerInfo, RunnerPool, SourceError,
+    ModelSource, Rider, RunnerInfo, RunnerPool, SourceError, Trip, Waiting,
 };

@@ -67,7 +67,8 @@ pub struct RunnerSettings {
     pub gpu_memory_limit_bytes: u64,
     /// How long a cancelled call may go on before its runner is killed.
     pub grace: Duration,
-    /// Calls that may be under way in one runner; one more is refused as overloaded. At most 64.
+    /// Calls that may be under way in one runner; one more is refused as overloaded. At most 64. [`SLOTS_FOR_RIDERS`] of them are for
+    /// calls that share a permit.
     pub slots: u32,
     /// Most bytes of a call or an answer in shared memory; larger media travel in a memory file of their own.
     pub room_bytes: usize,
@@ -108,6 +109,9 @@ pub struct ValidationSettings {
     pub concurrency: usize,
 }
 
+/// Slots that calls which share permits may take together, in the default settings.
+pub const SLOTS_FOR_RIDERS: usize = 32;
+
 impl RunnerSettings {
     /// The defaults, for a runtime at `runtime_library`.
     pub fn new(runtime_library: PathBuf) -> Self {
@@ -121,7 +125,7 @@ impl RunnerSettings {
             memory_limit_bytes: 4 * GIB,
             gpu_memory_limit_bytes: 4 * GIB,
             grace: Duration::from_millis(500),
-            slots: 16,
+            slots: 48,
             room_bytes: (4 * MIB) as usize,
             media_limit_bytes: (256 * MIB) as usize,
             picture_limit_px: 64 * MIB,

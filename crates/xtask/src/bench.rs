@@ -8,6 +8,7 @@ mod fairness;
 mod floors;
 mod http;
 mod load;
+mod predict;
 mod report;
 mod server;
 mod stores;
@@ -35,7 +36,9 @@ const USAGE: &str = "usage: ./dev bench [tasks|fairness|vision] [--production] [
   --under-way  tasks under way at once in the throughput cells (64)
   --only       the cells whose title contains the words, and no others
   --history    with --production: the no-op tasks once more, beside a million ended and 100,000 waiting ones
-  --quick      two rounds of two seconds";
+  --quick      two rounds of two seconds
+usage: ./dev bench predict ...
+  predict      synchronous predictions, beside a bare server and servers of others (`./dev bench predict --help`)";
 
 /// Which of the benches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +76,11 @@ impl Default for Settings {
 
 /// Runs the benches that the arguments name and prints a table.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    if let Some((word, rest)) = arguments.split_first()
+        && word == "predict"
+    {
+        return predict::run(rest);
+    }
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);

@@ -12,7 +12,8 @@ mod test_run;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: ortolan-xtask check | test [FILTER ...] [cargo options] | bench [tasks] [options]";
+const USAGE: &str =
+    "usage: ortolan-xtask check | test [FILTER ...] [cargo options] | bench [tasks | predict] [options]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -16,8 +16,6 @@ pub type SharedAnswer = Arc<InferAnswer>;
 /// What tells one question from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// SHA-256 of the inputs.
-    pub inputs_sha256: [u8; 32],
     /// Its key in caches.
     pub key: String,
     /// What an answer in a cache must carry to be taken: SHA-256 of the model and the inputs.
@@ -27,24 +25,27 @@ pub struct Question {
 impl Question {
     /// Equal inputs for the same file make equal questions, in whatever order they came. `inputs` are sorted by name here.
     pub fn new(target: &Target, inputs: &mut [Tensor], outputs: &[String]) -> Self {
-        inputs.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut hash = Sha256::new();
-        for input in &*inputs {
-            for text in
-                [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()]
-            {
-                hash.update((text.len() as u64).to_le_bytes());
-                hash.update(text);
-            }
-            hash.update((input.data.len() as u64).to_le_bytes());
-            hash.update(&input.data);
-        }
-        let inputs_sha256: [u8; 32] = hash.finalize().into();
         let context = format!("{}\n{}\n{outputs:?}\n", target.model.tenant, target.signature.sha256);
-        let whole = [context.as_bytes(), &inputs_sha256].concat();
+        let whole = [context.as_bytes(), &inputs_sha256(inputs)].concat();
         let key = format!("prediction:{}:{}", target.cache_id(), hex(&<md5::Md5 as md5::Digest>::digest(&whole)));
-        Self { inputs_sha256, key, stamp: Sha256::digest(&whole).into() }
+        Self { key, stamp: Sha256::digest(&whole).into() }
     }
+}
+
+/// SHA-256 of inputs, whatever their order; they are sorted by name here. It reads every byte of them, so it is only asked for where
+/// an answer is looked for or kept, or a model crashed.
+pub fn inputs_sha256(inputs: &mut [Tensor]) -> [u8; 32] {
+    inputs.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut hash = Sha256::new();
+    for input in &*inputs {
+        for text in [input.name.as_bytes(), input.datatype.name().as_bytes(), format!("{:?}", input.shape).as_bytes()] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        hash.update((input.data.len() as u64).to_le_bytes());
+        hash.update(&input.data);
+    }
+    hash.finalize().into()
 }
 
 /// The bytes of an answer in a cache: the stamp of its question, then the answer as it travels between services.

@@ -5,7 +5,7 @@ use ortolan_domain::{ErrorCode, TenantId, hash};
 use ortolan_ml_client::InferRequest;
 use ortolan_store::CrashPair;
 
-use super::answer::{Question, SharedAnswer, from_cache, to_cache};
+use super::answer::{Question, SharedAnswer, from_cache, inputs_sha256, to_cache};
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
@@ -54,19 +54,20 @@ pub struct Answered {
 
 impl ApiState {
     /// Answers a question within its deadline. Dropping the future cancels the run, unless others wait for the same answer.
-    pub(crate) async fn predict(&self, mut asked: Asked<'_>) -> Result<Answered, ApiError> {
+    pub(crate) async fn predict(&self, asked: Asked<'_>) -> Result<Answered, ApiError> {
         let wish = if self.settings().prediction_cache.is_some() { asked.cache } else { CacheUse::None };
-        let question = Question::new(asked.target, &mut asked.inputs, &asked.outputs);
         let deadline = asked.deadline;
-        deadline.meet(self.answer(asked, &question, wish)).await
+        deadline.meet(self.answer(asked, wish)).await
     }
 
-    async fn answer(&self, asked: Asked<'_>, question: &Question, wish: CacheUse) -> Result<Answered, ApiError> {
-        if wish != CacheUse::Full {
-            let answer = self.run(asked, question).await?;
-            if wish == CacheUse::Refresh {
-                self.keep(question, &answer).await;
-            }
+    async fn answer(&self, mut asked: Asked<'_>, wish: CacheUse) -> Result<Answered, ApiError> {
+        if wish == CacheUse::None {
+            return Ok(Answered { answer: self.run(asked).await?, cached: false });
+        }
+        let question = &Question::new(asked.target, &mut asked.inputs, &asked.outputs);
+        if wish == CacheUse::Refresh {
+            let answer = self.run(asked).await?;
+            self.keep(question, &answer).await;
             return Ok(Answered { answer, cached: false });
         }
         if let Some(answer) = self.recall(question).await {
@@ -81,7 +82,7 @@ impl ApiState {
             return landed.map(|answer| Answered { answer, cached: true });
         }
         self.predictions.metrics.miss(asked.tenant);
-        let answer = self.run(asked, question).await;
+        let answer = self.run(asked).await;
         match &answer {
             Ok(answer) => self.keep(question, answer).await,
             // Another one may have more time.
@@ -104,15 +105,13 @@ impl ApiState {
         }
     }
 
-    async fn run(&self, asked: Asked<'_>, question: &Question) -> Result<SharedAnswer, ApiError> {
-        let pair = CrashPair {
-            model_sha256: asked.target.signature.sha256.clone(),
-            input_hash: hash::hex(&question.inputs_sha256),
-        };
-        self.refuse_quarantined(asked.tenant, &pair).await?;
+    async fn run(&self, asked: Asked<'_>) -> Result<SharedAnswer, ApiError> {
+        // Shares the elements; only a crash has them hashed.
+        let (target, mut inputs) = (asked.target, asked.inputs.clone());
+        self.refuse_quarantined(asked.tenant, target, &mut inputs).await?;
         let request = InferRequest {
-            model: asked.target.model.clone(),
-            sha256: asked.target.sha256.clone(),
+            model: target.model.clone(),
+            sha256: target.sha256.clone(),
             inputs: asked.inputs,
             outputs: asked.outputs,
             timeout: asked.deadline.left(),
@@ -124,7 +123,7 @@ impl ApiState {
             Ok(answer) => Ok(SharedAnswer::new(answer)),
             Err(error) => {
                 if error.code == ErrorCode::Crashed {
-                    self.record_crash(asked.tenant, &pair, asked.target).await;
+                    self.record_crash(asked.tenant, &crash_pair(target, &mut inputs), target).await;
                 }
                 Err(error.into())
             }
@@ -132,11 +131,16 @@ impl ApiState {
     }
 
     /// Only tenants whose models crashed lately have to be looked up.
-    async fn refuse_quarantined(&self, tenant: TenantId, pair: &CrashPair) -> Result<(), ApiError> {
+    async fn refuse_quarantined(
+        &self,
+        tenant: TenantId,
+        target: &Target,
+        inputs: &mut [Tensor],
+    ) -> Result<(), ApiError> {
         if !self.predictions.crashed.contains(tenant) {
             return Ok(());
         }
-        match self.stores.quarantine.quarantined(tenant, pair).await? {
+        match self.stores.quarantine.quarantined(tenant, &crash_pair(target, inputs)).await? {
             Some(record) => Err(ApiError::new(
                 ErrorCode::Quarantined,
                 format!("this input crashed the model's process {} times and is not run again", record.crashes),
@@ -152,4 +156,9 @@ impl ApiState {
             tracing::warn!(%error, "the crash of a prediction could not be recorded");
         }
     }
+}
+
+/// What crashed, or may have before: the file and the inputs.
+fn crash_pair(target: &Target, inputs: &mut [Tensor]) -> CrashPair {
+    CrashPair { model_sha256: target.signature.sha256.clone(), input_hash: hash::hex(&inputs_sha256(inputs)) }
 }

@@ -13,7 +13,7 @@ use crate::error::ApiError;
 
 /// What is counted as one.
 const UNIT_BYTES: usize = 4 * 1024;
-/// Larger bodies, and compressed ones, are read on a thread that may take its time.
+/// More JSON than this, and compressed bodies, are read on a thread that may take its time.
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// The memory that bodies of inferences may take at once.
@@ -84,9 +84,11 @@ impl BodyBudget {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let encoding = Encoding::of_content(text(header::CONTENT_ENCODING))?;
         let length = headers.get("inference-header-content-length").map(|value| value.as_bytes().to_vec());
-        if encoding.is_none() && held.bytes.len() <= LARGE_BYTES {
-            let request = InferRequest::read(&Frame::split(held.bytes.clone(), length.as_deref())?)?;
-            return Ok((request, held));
+        if encoding.is_none() {
+            let frame = Frame::split(held.bytes.clone(), length.as_deref())?;
+            if frame.json.len() <= LARGE_BYTES {
+                return Ok((InferRequest::read(&frame)?, held));
+            }
         }
         // What a compressed body becomes is only known afterwards.
         let packed = held.bytes.clone();

@@ -57,7 +57,7 @@ impl Planes {
                 // The nearer of two rows counts three times; an even row is nearer to the one above its own.
                 Chroma::HalfBoth => {
                     let near = row / 2;
-                    let far = if row % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
+                    let far = if row.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
                     enlarge(at(near), at(far), into);
                 }
             }

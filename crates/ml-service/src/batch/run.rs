@@ -44,7 +44,7 @@ pub(super) async fn run(service: MlService, mut members: Vec<Member>, permit: Pe
         return;
     };
     let began = Instant::now();
-    let prepared = first.prepared.with(together, deadline);
+    let mut prepared = first.prepared.with(together, deadline);
     let ran = tokio::select! {
         ran = prepared.run(&service, permit) => ran,
         () = all_gone(&mut members) => return,

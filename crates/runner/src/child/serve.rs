@@ -1,6 +1,6 @@
 //! The loop of a runner: workers take calls out of the segment and put answers in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -67,9 +67,12 @@ impl Server {
     }
 
     fn work(self: Arc<Self>) {
-        let mut untold = 0;
+        let (mut untold, mut mine) = (0, VecDeque::new());
         loop {
-            let slot = self.take(&mut untold);
+            let slot = match mine.pop_front() {
+                Some(slot) => slot,
+                None => self.take(&mut untold, &mut mine),
+            };
             let Some((head, records)) = self.read(slot) else {
                 // The service writes good messages only; without a head there is nobody to answer to.
                 std::process::abort();
@@ -165,12 +168,12 @@ impl Server {
         self.segment.control().wake_service(self.bell.as_fd());
     }
 
-    /// The next slot. Answers that were not told of are told before this thread sleeps.
-    fn take(&self, untold: &mut u32) -> u32 {
+    /// The next slot; those that follow it go into `mine`. Answers that were not told of are told before this thread sleeps.
+    fn take(&self, untold: &mut u32, mine: &mut VecDeque<u32>) -> u32 {
         let control = self.segment.control();
         let tail = &control.calls_tail.0;
         loop {
-            let seen = match self.try_take() {
+            let seen = match self.try_take(mine) {
                 Ok(slot) => return slot,
                 Err(seen) => seen,
             };
@@ -188,7 +191,7 @@ impl Server {
     }
 
     /// The next slot, or the count of calls at which there was none.
-    fn try_take(&self) -> Result<u32, u32> {
+    fn try_take(&self, mine: &mut VecDeque<u32>) -> Result<u32, u32> {
         let control = self.segment.control();
         let tail = &control.calls_tail.0;
         let mut head = lock(&self.calls_head);
@@ -198,6 +201,12 @@ impl Server {
         }
         let slot = control.call_at(*head);
         *head = head.wrapping_add(1);
+        // The service puts followers in together with the call they follow.
+        // SAFETY: a slot has room for a head, and belongs to this side until its answer is in the queue.
+        let followers = self.segment.call(slot).map_or(0, |at| unsafe { message::followers(at) });
+        let followers = followers.min(seen.wrapping_sub(*head));
+        mine.extend((0..followers).map(|next| control.call_at(head.wrapping_add(next))));
+        *head = head.wrapping_add(followers);
         // The service woke one worker and took the word that says so back. This call may be long: whoever still sleeps
         // must be woken for the next one, by the service, or from here when it came before the word was there again.
         if self.asleep.load(Ordering::SeqCst) > 0 {

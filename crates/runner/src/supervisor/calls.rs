@@ -59,15 +59,31 @@ impl Calls {
         permit: Option<Box<dyn Any + Send + Sync>>,
         progress: Option<watch::Sender<f32>>,
     ) -> Result<Ticket, RunnerError> {
+        let (sender, answer) = oneshot::channel();
+        let (slot, id) = self.seat(sender, permit, progress).map_err(|(error, _)| error)?;
+        Ok(Ticket { slot, id, answer })
+    }
+
+    /// Gives a slot to a new call whose answer goes to `answer`, which comes back when there is none.
+    pub(super) fn seat(
+        &mut self,
+        answer: oneshot::Sender<Reply>,
+        permit: Option<Box<dyn Any + Send + Sync>>,
+        progress: Option<watch::Sender<f32>>,
+    ) -> Result<(u32, u64), (RunnerError, oneshot::Sender<Reply>)> {
         if let Some(end) = &self.end {
-            return Err(end.clone());
+            return Err((end.clone(), answer));
         }
-        let slot = self.free.pop().ok_or(RunnerError::Overloaded)?;
+        let Some(slot) = self.free.pop() else { return Err((RunnerError::Overloaded, answer)) };
         self.count += 1;
         let id = self.count << 8 | u64::from(slot);
-        let (sender, answer) = oneshot::channel();
-        self.waiting.insert(slot, Waiting { id, answer: sender, _permit: permit, progress });
-        Ok(Ticket { slot, id, answer })
+        self.waiting.insert(slot, Waiting { id, answer, _permit: permit, progress });
+        Ok((slot, id))
+    }
+
+    /// True when whoever waited in the slot has gone.
+    pub(super) fn is_deserted(&self, slot: u32) -> bool {
+        self.waiting.get(&slot).is_some_and(|waiting| waiting.answer.is_closed())
     }
 
     /// Takes back a slot whose call never went to the runner.

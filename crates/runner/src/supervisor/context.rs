@@ -11,8 +11,8 @@ use crate::error::RunnerError;
 /// What bounds a call: who may stop it, when it must be over, and what it holds.
 #[derive(Default)]
 pub struct CallContext {
-    /// Stops the call: first politely, then by killing its runner after the grace.
-    pub cancel: CancellationToken,
+    /// Stops the call: first politely, then by killing its runner after the grace. None where only dropping it does.
+    pub cancel: Option<CancellationToken>,
     /// When the call must be over; past it, it is stopped like a cancelled one.
     pub deadline: Option<Instant>,
     /// Kept until the runner has really let go of the call, even when the caller's future is dropped before; meant for
@@ -31,7 +31,7 @@ impl std::fmt::Debug for CallContext {
 impl CallContext {
     /// A call that `cancel` stops and that has no deadline.
     pub fn cancelled_by(cancel: CancellationToken) -> Self {
-        Self { cancel, ..Self::default() }
+        Self { cancel: Some(cancel), ..Self::default() }
     }
 
     /// The same call with a deadline.
@@ -53,7 +53,7 @@ impl CallContext {
 /// The part of a context that can be waited for.
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
-    cancel: CancellationToken,
+    cancel: Option<CancellationToken>,
     deadline: Option<Instant>,
 }
 
@@ -66,7 +66,7 @@ impl CallContext {
 impl Bounds {
     /// Fails when the call is over already.
     pub(super) fn check(&self) -> Result<(), RunnerError> {
-        if self.cancel.is_cancelled() {
+        if self.cancel.as_ref().is_some_and(CancellationToken::is_cancelled) {
             return Err(RunnerError::Cancelled);
         }
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
@@ -83,8 +83,12 @@ impl Bounds {
                 None => std::future::pending().await,
             }
         };
+        let Some(cancel) = &self.cancel else {
+            deadline.await;
+            return RunnerError::DeadlineExceeded;
+        };
         tokio::select! {
-            () = self.cancel.cancelled() => RunnerError::Cancelled,
+            () = cancel.cancelled() => RunnerError::Cancelled,
             () = deadline => RunnerError::DeadlineExceeded,
         }
     }

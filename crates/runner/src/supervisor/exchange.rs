@@ -1,13 +1,14 @@
 //! Calls to a runner's process and its answers, through the shared segment.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::RunnerError;
 use crate::supervisor::calls::{Reply, Ticket, Unexpected};
@@ -17,7 +18,11 @@ use crate::supervisor::process::{Process, Verdict};
 use crate::wire::message::{self, Head, OwnedPart, PartKind};
 use crate::wire::packet::{self, Packet};
 use crate::wire::protocol::{Operation, Status, error_of};
+use crate::wire::queue::ring;
 use crate::wire::segment::{MAX_SLOTS, sealed_file};
+
+/// How long an answer may lie in the queue before it is looked for.
+const LOOK_AFTER: Duration = Duration::from_millis(20);
 
 impl Process {
     /// One call. When it is cancelled, this returns once the runner has let go of it, which is at worst the grace later;
@@ -69,10 +74,10 @@ impl Process {
 
     /// Writes a call into its slot and puts it into the queue; gives the slot back when that fails.
     fn submit(&self, slot: u32, id: u64, request: &Request, attachment: Option<&OwnedFd>) -> Result<(), RunnerError> {
-        let written = self.write(slot, id, request, attachment);
+        let written = self.write(slot, id, request, attachment, 0);
         let mut calls = self.calls();
         match written {
-            Ok(()) => self.segment.control().push_call(&mut calls.tail, slot),
+            Ok(()) => self.segment.control().push_calls(&mut calls.tail, &[slot]),
             Err(_) => calls.give_back(slot),
         }
         drop(calls);
@@ -80,8 +85,16 @@ impl Process {
         written
     }
 
-    fn write(&self, slot: u32, id: u64, request: &Request, attachment: Option<&OwnedFd>) -> Result<(), RunnerError> {
-        let head = Head::call(id, request.operation.code(), request.model);
+    /// Writes a call into its slot; whoever takes it serves the next `followers` calls of the queue after it.
+    pub(super) fn write(
+        &self,
+        slot: u32,
+        id: u64,
+        request: &Request,
+        attachment: Option<&OwnedFd>,
+        followers: u32,
+    ) -> Result<(), RunnerError> {
+        let head = Head::call(id, request.operation.code(), request.model).followed_by(followers);
         let at = self.segment.call(slot).ok_or(RunnerError::Overloaded)?;
         // SAFETY: the slot has as much room and belongs to this call.
         unsafe { message::write(at, self.segment.room(), head, &request.parts()) }
@@ -95,7 +108,7 @@ impl Process {
     }
 
     /// Asks the runner to stop a call, and kills it when it has not after the grace.
-    fn cancel(self: &Arc<Self>, id: u64) {
+    pub(super) fn cancel(self: &Arc<Self>, id: u64) {
         self.command(Packet { kind: packet::CANCEL, id, ..Packet::default() }, None).ok();
         let process = Arc::clone(self);
         tokio::spawn(async move {
@@ -106,10 +119,17 @@ impl Process {
         });
     }
 
-    /// Wakes the runner once per turn of the event loop instead of once per call.
+    /// Wakes the runner once per turn of the event loop instead of once per call. While calls are under way it also looks from time to
+    /// time whether there are answers: the runner keeps a few short ones until the next, which may take longer than it expected.
     pub(super) async fn wake_once_per_turn(self: Arc<Self>) {
         while self.is_alive() {
-            self.submitted.notified().await;
+            let submitted = self.submitted.notified();
+            if self.under_way() == 0 {
+                submitted.await;
+            } else if timeout(LOOK_AFTER, submitted).await.is_err() {
+                ring(self.bell.as_fd());
+                continue;
+            }
             tokio::task::yield_now().await;
             self.segment.control().wake_runner();
         }

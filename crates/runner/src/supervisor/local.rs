@@ -45,8 +45,7 @@ impl Local {
     pub(super) async fn call(self: &Arc<Self>, request: Request, context: CallContext) -> Reply {
         let bounds = context.bounds();
         bounds.check()?;
-        let place = Place::take(self)?;
-        let id = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let (place, id) = self.seat()?;
         let (local, permit, progress) = (Arc::clone(self), context.permit, context.progress);
         let serve = move || {
             let _held = (place, permit);
@@ -68,7 +67,18 @@ impl Local {
         reply.unwrap_or_else(|_| Err(RunnerError::RunFailed("the call failed inside of the service".to_owned())))
     }
 
-    fn serve(&self, id: u64, request: &Request, progress: Option<watch::Sender<f32>>) -> Reply {
+    /// A place for a call, and its number.
+    pub(super) fn seat(self: &Arc<Self>) -> Result<(Place, u64), RunnerError> {
+        Ok((Place::take(self)?, self.next.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+
+    /// Stops a call.
+    pub(super) fn cancel(&self, id: u64) {
+        self.bench.cancel(id);
+    }
+
+    /// Serves a call on this thread.
+    pub(super) fn serve(&self, id: u64, request: &Request, progress: Option<watch::Sender<f32>>) -> Reply {
         let parts = request.parts();
         let call = Call {
             id,
@@ -95,7 +105,7 @@ impl Local {
 }
 
 /// One of the calls that may be under way.
-struct Place(Arc<Local>);
+pub(super) struct Place(Arc<Local>);
 
 impl Place {
     fn take(local: &Arc<Local>) -> Result<Self, RunnerError> {

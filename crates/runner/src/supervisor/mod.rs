@@ -1,5 +1,6 @@
 //! The service's side: starts runners, hands them work, doubts their answers and survives their deaths.
 
+mod burst;
 mod calls;
 mod context;
 mod deaths;
@@ -20,10 +21,11 @@ mod spawn;
 mod tensors;
 mod validate;
 
+pub use burst::Trip;
 pub use context::CallContext;
 pub use deaths::{DeathCause, DeathCount};
 pub use held::HeldPicture;
 pub use info::{CacheInfo, CachedModel, RunnerInfo};
-pub use loaded::{CheckedInputs, Loaded};
+pub use loaded::{CheckedInputs, Loaded, Rider, Waiting};
 pub use pool::RunnerPool;
 pub use source::{ModelKey, ModelSource, SourceError};

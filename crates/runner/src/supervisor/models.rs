@@ -28,7 +28,12 @@ pub(super) struct LoadedModel {
     pub(super) memory_bytes: Option<u64>,
     /// When it was last asked for, as the cache counts.
     pub(super) last_used: AtomicU64,
+    /// How long its last run took in microseconds, or [`NEVER_RAN`].
+    pub(super) last_run_us: AtomicU64,
 }
+
+/// Stands for the time of a run that never was.
+pub(super) const NEVER_RAN: u64 = u64::MAX;
 
 impl LoadedModel {
     /// What it counts for against a limit: what was measured, but at least the file.

@@ -22,7 +22,7 @@ use crate::supervisor::groups::Groups;
 use crate::supervisor::host::{Request, malformed};
 use crate::supervisor::info::CacheInfo;
 use crate::supervisor::loaded::Loaded;
-use crate::supervisor::models::{CacheLimits, LoadOutcome, LoadedModel, Lookup, outcome_of};
+use crate::supervisor::models::{CacheLimits, LoadOutcome, LoadedModel, Lookup, NEVER_RAN, outcome_of};
 use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::supervisor::spawn::Launch;
 use crate::supervisor::validate;
@@ -279,6 +279,7 @@ impl Inner {
             loaded_at: self.clock.now(),
             memory_bytes: Some(grown).filter(|grown| *grown > 0),
             last_used: AtomicU64::new(0),
+            last_run_us: AtomicU64::new(NEVER_RAN),
         }))
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Process {
     pidfd: OwnedFd,
     control: OwnedFd,
     pub(super) segment: Segment,
-    bell: OwnedFd,
+    pub(super) bell: OwnedFd,
     pub(super) grace: Duration,
     pub(super) submitted: Notify,
     calls: Mutex<Calls>,

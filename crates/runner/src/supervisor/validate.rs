@@ -123,7 +123,8 @@ impl Attempt<'_> {
     async fn call(&self, request: Request, timeout: Duration) -> crate::supervisor::calls::Reply {
         let until = Instant::now() + timeout;
         let deadline = self.context.deadline.map_or(until, |deadline| deadline.min(until));
-        let context = CallContext::cancelled_by(self.context.cancel.clone()).with_deadline(deadline);
+        let context =
+            CallContext { cancel: self.context.cancel.clone(), ..CallContext::default() }.with_deadline(deadline);
         self.process.call(request, context).await
     }
 

@@ -38,7 +38,9 @@ pub(crate) struct Head {
     pub(crate) status: u16,
     /// How many records follow.
     pub(crate) parts: u32,
-    reserved: [u32; 9],
+    /// How many of the next calls in the queue are to be served after this one by whoever takes it; of calls.
+    pub(crate) followers: u32,
+    reserved: [u32; 8],
 }
 
 /// Where a part lies.
@@ -152,6 +154,11 @@ impl Head {
         Self { id, operation, model, ..Self::default() }
     }
 
+    /// The same head with so many followers.
+    pub(crate) fn followed_by(self, followers: u32) -> Self {
+        Self { followers, ..self }
+    }
+
     /// The head of an answer to this call.
     pub(crate) fn answer(&self, status: u16) -> Self {
         Self { id: self.id, operation: self.operation, model: self.model, status, ..Self::default() }
@@ -249,6 +256,15 @@ pub(crate) unsafe fn write(at: *mut u8, room: usize, mut head: Head, parts: &[Pa
     // SAFETY: the room is at least a head.
     unsafe { at.cast::<Head>().write(head) };
     Some(())
+}
+
+/// How many calls follow the one that lies here; the service writes that.
+///
+/// # Safety
+/// `at` must be valid for reading a head and aligned to [`LINE`].
+pub(crate) unsafe fn followers(at: *const u8) -> u32 {
+    // SAFETY: there is room for a head; any bytes are a head.
+    unsafe { std::ptr::read_volatile(at.cast::<Head>()) }.followers
 }
 
 /// Reads head and records **once** into private memory and checks that copy; what lies there may change at any time.

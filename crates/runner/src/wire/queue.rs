@@ -42,14 +42,15 @@ impl Ring {
 }
 
 impl Control {
-    /// Puts a call in. One caller at a time; `tail` is the service's own count, which is never read back.
-    pub(crate) fn push_call(&self, tail: &mut u32, slot: u32) {
-        push(&self.calls, &self.calls_tail, tail, slot);
+    /// Puts calls in, all of which the runner sees at once. One caller at a time; `tail` is the service's own count, which is never
+    /// read back.
+    pub(crate) fn push_calls(&self, tail: &mut u32, slots: &[u32]) {
+        push(&self.calls, &self.calls_tail, tail, slots);
     }
 
     /// Puts an answer in. One caller at a time; `tail` is the runner's own count.
     pub(crate) fn push_done(&self, tail: &mut u32, slot: u32) {
-        push(&self.done, &self.done_tail, tail, slot);
+        push(&self.done, &self.done_tail, tail, &[slot]);
     }
 
     /// The slot of call number `count`.
@@ -83,9 +84,11 @@ impl Control {
     }
 }
 
-fn push(ring: &Ring, shared: &Line, tail: &mut u32, slot: u32) {
-    ring.place(*tail).store(slot, Ordering::Relaxed);
-    *tail = tail.wrapping_add(1);
+fn push(ring: &Ring, shared: &Line, tail: &mut u32, slots: &[u32]) {
+    for slot in slots {
+        ring.place(*tail).store(*slot, Ordering::Relaxed);
+        *tail = tail.wrapping_add(1);
+    }
     shared.0.store(*tail, Ordering::SeqCst);
 }
 

@@ -1,20 +1,45 @@
 //! Collecting the fields of spans and events.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 
-/// Fields by name; a later one of the same name replaces the earlier.
+/// Fields by name; a later one of the same name replaces the earlier. They are few and mostly never written, so they are not sorted.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Fields(pub(crate) Map<String, Value>);
+pub(crate) struct Fields(Vec<(Cow<'static, str>, Value)>);
 
 /// Keys that every line has; a field that is named like one of them gets a `_` behind its name.
 const RESERVED: [&str; 3] = ["timestamp", "level", "target"];
 
 impl Fields {
+    /// Takes the fields of another one.
+    pub(crate) fn extend(&mut self, other: &Self) {
+        other.0.iter().for_each(|(name, value)| self.put(name.clone(), value.clone()));
+    }
+
+    /// Takes a field out.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// The fields, sorted by name.
+    pub(crate) fn sorted(self) -> Map<String, Value> {
+        self.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect()
+    }
+
+    fn put(&mut self, name: Cow<'static, str>, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
     fn insert(&mut self, field: &Field, value: Value) {
         let name = field.name().trim_start_matches("r#");
-        let name = if RESERVED.contains(&name) { format!("{name}_") } else { name.to_owned() };
-        self.0.insert(name, value);
+        let name = if RESERVED.contains(&name) { format!("{name}_").into() } else { name.into() };
+        self.put(name, value);
     }
 }
 

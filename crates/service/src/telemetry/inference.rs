@@ -1,8 +1,11 @@
 //! Metrics of inferences, under our names and under those that boards made for Triton ask for.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 const REQUESTS: &str = "ortolan_ml_infer_requests_total";
 const REQUEST_SECONDS: &str = "ortolan_ml_infer_request_seconds";
@@ -51,15 +54,74 @@ pub struct Run<'a> {
     pub interpret: Duration,
 }
 
+/// The metrics that every inference touches, looked up once: a look by name costs more than what is recorded.
+struct Recorded {
+    ok: Counter,
+    request_seconds: Histogram,
+    queue_seconds: Histogram,
+    preprocess_seconds: Histogram,
+    run_seconds: Histogram,
+    postprocess_seconds: Histogram,
+    rows: Counter,
+    runs: Counter,
+    nv: Triton,
+}
+
+/// What boards made for Triton ask for.
+struct Triton {
+    success: Counter,
+    count: Counter,
+    exec_count: Counter,
+    request_us: Counter,
+    queue_us: Counter,
+    input_us: Counter,
+    infer_us: Counter,
+    output_us: Counter,
+}
+
+static RECORDED: OnceLock<Recorded> = OnceLock::new();
+
+/// Looks the metrics up in the recorder, which must be in place: before that, nothing is recorded.
+pub(super) fn begin() {
+    RECORDED.get_or_init(|| Recorded {
+        ok: counter!(REQUESTS, "outcome" => "ok"),
+        request_seconds: histogram!(REQUEST_SECONDS),
+        queue_seconds: histogram!(QUEUE_SECONDS),
+        preprocess_seconds: histogram!(PREPROCESS_SECONDS),
+        run_seconds: histogram!(RUN_SECONDS),
+        postprocess_seconds: histogram!(POSTPROCESS_SECONDS),
+        rows: counter!(ROWS),
+        runs: counter!(RUNS),
+        nv: Triton {
+            success: counter!(NV_SUCCESS),
+            count: counter!(NV_COUNT),
+            exec_count: counter!(NV_EXEC_COUNT),
+            request_us: counter!(NV_REQUEST_US),
+            queue_us: counter!(NV_QUEUE_US),
+            input_us: counter!(NV_INPUT_US),
+            infer_us: counter!(NV_INFER_US),
+            output_us: counter!(NV_OUTPUT_US),
+        },
+    });
+}
+
+/// True once the recorder is in place.
+pub(super) fn is_recorded() -> bool {
+    RECORDED.get().is_some()
+}
+
 /// Counts a request that ended; `outcome` is `ok` or an error code.
 pub fn request_ended(outcome: &'static str, took: Duration) {
-    counter!(REQUESTS, "outcome" => outcome).increment(1);
-    histogram!(REQUEST_SECONDS).record(took);
-    match outcome {
-        "ok" => counter!(NV_SUCCESS).increment(1),
-        code => counter!(NV_FAILURE, "reason" => reason(code)).increment(1),
+    let Some(recorded) = RECORDED.get() else { return };
+    if outcome == "ok" {
+        recorded.ok.increment(1);
+        recorded.nv.success.increment(1);
+    } else {
+        counter!(REQUESTS, "outcome" => outcome).increment(1);
+        counter!(NV_FAILURE, "reason" => reason(outcome)).increment(1);
     }
-    counter!(NV_REQUEST_US).increment(microseconds(took));
+    recorded.request_seconds.record(took);
+    recorded.nv.request_us.increment(microseconds(took));
 }
 
 /// Counts a look into the cache of predictions.
@@ -130,19 +192,20 @@ fn reason(code: &str) -> &'static str {
 
 /// Records a run of a model, of tensors or of a picture, that ended well.
 pub fn ran(run: &Run<'_>) {
-    let requests = run.waits.len() as u64;
-    run.waits.iter().for_each(|waited| histogram!(QUEUE_SECONDS).record(*waited));
-    histogram!(PREPROCESS_SECONDS).record(run.prepare);
-    histogram!(RUN_SECONDS).record(run.run);
-    histogram!(POSTPROCESS_SECONDS).record(run.interpret);
-    counter!(ROWS).increment(run.rows);
-    counter!(RUNS).increment(1);
-    counter!(NV_COUNT).increment(run.rows);
-    counter!(NV_EXEC_COUNT).increment(1);
-    counter!(NV_QUEUE_US).increment(microseconds(run.waits.iter().sum()));
-    counter!(NV_INPUT_US).increment(requests * microseconds(run.prepare));
-    counter!(NV_INFER_US).increment(requests * microseconds(run.run));
-    counter!(NV_OUTPUT_US).increment(requests * microseconds(run.interpret));
+    let Some(recorded) = RECORDED.get() else { return };
+    let (requests, nv) = (run.waits.len() as u64, &recorded.nv);
+    run.waits.iter().for_each(|waited| recorded.queue_seconds.record(*waited));
+    recorded.preprocess_seconds.record(run.prepare);
+    recorded.run_seconds.record(run.run);
+    recorded.postprocess_seconds.record(run.interpret);
+    recorded.rows.increment(run.rows);
+    recorded.runs.increment(1);
+    nv.count.increment(run.rows);
+    nv.exec_count.increment(1);
+    nv.queue_us.increment(microseconds(run.waits.iter().sum()));
+    nv.input_us.increment(requests * microseconds(run.prepare));
+    nv.infer_us.increment(requests * microseconds(run.run));
+    nv.output_us.increment(requests * microseconds(run.interpret));
 }
 
 /// Sets how many models the limits of the cache have unloaded so far, and what the loaded ones take.

@@ -70,11 +70,11 @@ where
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(of_span) = span.extensions().get::<Fields>() {
-                fields.0.extend(of_span.0.clone());
+                fields.extend(of_span);
             }
         }
         // A span may have a field of this name; the line's message is the event's.
-        fields.0.remove("message");
+        fields.remove("message");
         event.record(&mut fields);
         let line = Line::new(level, target(event, &mut fields), fields);
         // There is no place to report that a log line could not be written.
@@ -93,7 +93,8 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(level: Level, target: Cow<'a, str>, Fields(mut fields): Fields) -> Self {
+    fn new(level: Level, target: Cow<'a, str>, fields: Fields) -> Self {
+        let mut fields = fields.sorted();
         for value in fields.values_mut() {
             if let Value::String(text) = value
                 && let Cow::Owned(masked) = masked(text)
@@ -144,8 +145,8 @@ impl<'a> Line<'a> {
 /// The event's target. What libraries write with `log` comes with its target and place as fields.
 fn target<'a>(event: &Event<'a>, fields: &mut Fields) -> Cow<'a, str> {
     let place = ["log.module_path", "log.file", "log.line"];
-    place.into_iter().for_each(|name| drop(fields.0.remove(name)));
-    match fields.0.remove("log.target") {
+    place.into_iter().for_each(|name| drop(fields.remove(name)));
+    match fields.remove("log.target") {
         Some(Value::String(target)) => Cow::Owned(target),
         _ => Cow::Borrowed(event.metadata().target()),
     }

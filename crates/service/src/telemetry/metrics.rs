@@ -3,17 +3,17 @@
 //! Labels come from closed sets only. No function takes a tenant's name, an id or a text of a user's: that would let one
 //! tenant see another's and make the number of series grow without end.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Gauge, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use ortolan_domain::route::QueueName;
 use ortolan_domain::{TaskStatus, TaskType};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
-use super::{TelemetryError, callbacks, inference};
+use super::{TelemetryError, answered, callbacks, inference};
 
 const TASKS_SUBMITTED: &str = "ortolan_tasks_submitted_total";
 const TASKS_ENDED: &str = "ortolan_tasks_total";
@@ -75,6 +75,7 @@ pub fn metrics_handle() -> Result<MetricsHandle, TelemetryError> {
     describe();
     inference::describe();
     callbacks::describe();
+    inference::begin();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(installed.insert(handle).clone())
 }
@@ -153,8 +154,12 @@ pub fn queue_messages(queue: QueueName, count: u64) {
 
 /// Sets how many inferences may run at once, and how many do.
 pub fn ml_permits(total: usize, in_use: usize) {
-    gauge!(ML_PERMITS).set(total as f64);
-    gauge!(ML_PERMITS_IN_USE).set(in_use as f64);
+    static GAUGES: OnceLock<[Gauge; 2]> = OnceLock::new();
+    if inference::is_recorded() {
+        let [all, taken] = GAUGES.get_or_init(|| [gauge!(ML_PERMITS), gauge!(ML_PERMITS_IN_USE)]);
+        all.set(total as f64);
+        taken.set(in_use as f64);
+    }
 }
 
 /// Records how long an inference waited for its turn.
@@ -204,10 +209,10 @@ pub fn cache_asked(cache: &'static str, is_hit: bool) {
 
 /// Counts a request that was answered. `route` is the pattern of the route, never the path that the client sent.
 pub fn http_answered(method: &str, route: &str, status: u16, took: Duration) {
-    let labels =
-        [("method", known_method(method).to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
-    counter!(HTTP_REQUESTS, &labels).increment(1);
-    histogram!(HTTP_REQUEST_SECONDS, &labels[..2]).record(took);
+    if inference::is_recorded() {
+        let names = answered::Names { requests: HTTP_REQUESTS, seconds: HTTP_REQUEST_SECONDS };
+        answered::count(names, known_method(method), route, status, took);
+    }
 }
 
 /// Sets how many connections are open.

@@ -3,6 +3,7 @@
 //! One event is one line on standard error, in JSON or for people, whatever text a tenant put into it; the fields of the
 //! spans around it (`request_id`, `task_id`, `tenant`, ...) stand in the same line.
 
+mod answered;
 pub mod callbacks;
 mod escape;
 mod fields;

@@ -17,7 +17,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A write and where its answer goes. The frequent kinds are carried out many at a time, the others one by one.
 pub(in super::super) enum Write {
-    Submit(Submit, Answer<Submission>),
+    Submit(Box<Submit>, Answer<Submission>),
     Dispatch(Dispatch, Answer<Vec<Attempt>>),
     Undo(Vec<Attempt>, Answer<u64>),
     Claim(Claim, Answer<Option<Task>>),
@@ -88,7 +88,7 @@ impl Batch {
         let mut batch = Self::default();
         for write in writes {
             match write {
-                Write::Submit(asked, answer) => batch.submits.push(asked, answer),
+                Write::Submit(asked, answer) => batch.submits.push(*asked, answer),
                 Write::Dispatch(asked, answer) => batch.dispatches.push(asked, answer),
                 Write::Undo(asked, answer) => batch.undos.push(asked, answer),
                 Write::Claim(asked, answer) => batch.claims.push(asked, answer),

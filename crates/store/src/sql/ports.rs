@@ -36,7 +36,7 @@ impl TaskStore for Store {
         callbacks: Vec<NewCallback>,
         idempotency: Option<Idempotency>,
     ) -> Result<Submission, StoreError> {
-        let submit = Submit { task, idempotency, callbacks };
+        let submit = Box::new(Submit { task, idempotency, callbacks });
         self.lanes.submits().ask(|answer| Write::Submit(submit, answer)).await
     }
 

@@ -19,7 +19,8 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Tenant {
     address: SocketAddr,
-    authorization: String,
+    /// The header that shows its key.
+    pub authorization: String,
 }
 
 /// One connection in the tenant's name.
@@ -41,9 +42,9 @@ impl Tenant {
     pub fn create(address: SocketAddr, name: &str) -> Result<Self> {
         let operator = Self { address, authorization: bearer(OPERATOR_KEY) };
         let mut client = operator.client();
-        let tenant = client.post_json("/api/v1/tenants", &json!({"name": name}))?;
+        let tenant = client.post_json("/api/v1/tenants", &json!({"name": name}), 201)?;
         let path = format!("/api/v1/tenants/{}/keys", text(&tenant, "id")?);
-        let key = client.post_json(&path, &json!({"name": "bench", "scopes": ["read", "write", "admin"]}))?;
+        let key = client.post_json(&path, &json!({"name": "bench", "scopes": ["read", "write", "admin"]}), 201)?;
         Ok(Self { address, authorization: bearer(text(&key, "key")?) })
     }
 
@@ -59,6 +60,17 @@ impl Tenant {
         let headers = format!("{}content-type: application/octet-stream\r\n", self.authorization);
         let answer = Connection::new(self.address).request("PUT", &format!("/api/v1/slots/{slot}"), &headers, model)?;
         parse(answer, 200).map(|_| ())
+    }
+
+    /// Uploads the file of a version in the registry, as a form.
+    pub fn upload_model(&self, id: &str, model: &[u8]) -> Result<()> {
+        const BOUNDARY: &str = "ortolan-bench-boundary";
+        let head = "content-disposition: form-data; name=\"file\"; filename=\"model.onnx\"\r\n\r\n";
+        let front = format!("--{BOUNDARY}\r\n{head}");
+        let body = [front.as_bytes(), model, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
+        let headers = format!("{}content-type: multipart/form-data; boundary={BOUNDARY}\r\n", self.authorization);
+        let path = format!("/api/v1/models/{id}/upload");
+        parse(Connection::new(self.address).request("POST", &path, &headers, &body)?, 200).map(|_| ())
     }
 
     /// Uploads a picture and answers its media id.
@@ -104,9 +116,10 @@ impl Client {
         must_have_status(&self.connection.request("POST", &path, &headers, body)?, 200)
     }
 
-    fn post_json(&mut self, path: &str, body: &Value) -> Result<Value> {
+    /// Posts JSON and reads the JSON of an answer that must have this status.
+    pub fn post_json(&mut self, path: &str, body: &Value, status: u16) -> Result<Value> {
         let answer = self.connection.request("POST", path, &self.headers, body.to_string().as_bytes())?;
-        parse(answer, 201)
+        parse(answer, status)
     }
 }
 

@@ -34,10 +34,18 @@ pub fn disk_syncs_per_s(folder: &Path, length: Duration) -> Result<f64> {
 /// a core each where that is wanted.
 pub fn raw_runs_per_s(binary: &Path, model: &Path, loops: usize, length: Duration, is_bound: bool) -> Result<f64> {
     at_once(loops, |number| {
-        let mut command = if is_bound { on_cores(&number.to_string(), binary) } else { Command::new(binary) };
-        command.arg("raw-loop").arg("--model").arg(model).args(["--seconds", &length.as_secs_f64().to_string()]);
-        figure(command, "runs_per_s")
+        raw_loop(if is_bound { on_cores(&number.to_string(), binary) } else { Command::new(binary) }, model, length)
     })
+}
+
+/// Runs of the model a second by one loop on these cores.
+pub fn raw_runs_per_s_on(cores: &str, binary: &Path, model: &Path, length: Duration) -> Result<f64> {
+    raw_loop(on_cores(cores, binary), model, length)
+}
+
+fn raw_loop(mut command: Command, model: &Path, length: Duration) -> Result<f64> {
+    command.arg("raw-loop").arg("--model").arg(model).args(["--seconds", &length.as_secs_f64().to_string()]);
+    figure(command, "runs_per_s")
 }
 
 /// The sum of what so many gave at the same time.

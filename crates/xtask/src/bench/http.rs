@@ -21,8 +21,17 @@ pub struct Connection {
 pub struct Answer {
     /// The status code.
     pub status: u16,
+    /// Bytes of the JSON in front of binary tensors, where there are some.
+    pub head_bytes: Option<usize>,
     /// The body, without its transfer coding.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The binary tensors behind the JSON.
+    pub fn binary_tail(&self) -> Option<&[u8]> {
+        self.body.get(self.head_bytes?..)
+    }
 }
 
 impl Connection {
@@ -33,10 +42,6 @@ impl Connection {
 
     /// Sends a request and reads the whole answer. After an error the next request opens a new connection.
     pub fn request(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> Result<Answer> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => self.open()?,
-        };
         let mut request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\n{headers}content-length: {}\r\n\r\n",
             self.address,
@@ -45,7 +50,16 @@ impl Connection {
         request.reserve(body.len());
         let mut request = request.into_bytes();
         request.extend_from_slice(body);
-        stream.get_mut().write_all(&request).context("cannot send")?;
+        self.send(&request)
+    }
+
+    /// Sends a request that is written out already and reads the whole answer.
+    pub fn send(&mut self, request: &[u8]) -> Result<Answer> {
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => self.open()?,
+        };
+        stream.get_mut().write_all(request).context("cannot send")?;
         let (answer, keep) = read_answer(&mut stream)?;
         self.stream = keep.then_some(stream);
         Ok(answer)
@@ -64,13 +78,14 @@ fn read_answer(stream: &mut impl BufRead) -> Result<(Answer, bool)> {
     let line = read_line(stream)?;
     let status =
         line.split(' ').nth(1).and_then(|status| status.parse().ok()).with_context(|| format!("not HTTP: {line:?}"))?;
-    let (mut length, mut chunked, mut keep) = (None, false, true);
+    let (mut length, mut chunked, mut keep, mut head_bytes) = (None, false, true, None);
     loop {
         let line = read_line(stream)?;
         let Some((name, value)) = line.split_once(':') else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = Some(value.trim().parse().context("content-length")?),
             "transfer-encoding" => chunked = value.trim().eq_ignore_ascii_case("chunked"),
+            "inference-header-content-length" => head_bytes = Some(value.trim().parse().context("header length")?),
             "connection" => keep = !value.trim().eq_ignore_ascii_case("close"),
             _ => {}
         }
@@ -81,7 +96,7 @@ fn read_answer(stream: &mut impl BufRead) -> Result<(Answer, bool)> {
         None if status == 204 || status == 304 => Vec::new(),
         None => bail!("an answer without a length"),
     };
-    Ok((Answer { status, body }, keep))
+    Ok((Answer { status, head_bytes, body }, keep))
 }
 
 fn read_chunks(stream: &mut impl BufRead) -> Result<Vec<u8>> {
@@ -123,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_body_is_read_by_length_and_by_chunks() -> Result<()> {
-        let whole = Answer { status: 201, body: b"{\"a\":1}".to_vec() };
+        let whole = Answer { status: 201, head_bytes: None, body: b"{\"a\":1}".to_vec() };
         assert_eq!(read("HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\n{\"a\":1}rest")?, (whole, true));
         let chunked =
             read("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n")?;

@@ -118,7 +118,7 @@ fn limit(busy: f64, [server, load]: [f64; 2], cores: f64) -> String {
     format!("{limit} the limit: {busy:.2} of {cores:.0} cores busy, others on this machine with {others:.2}")
 }
 
-/// The middle one.
+/// The middle value; none of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     quantile(values, 0.5)
 }

@@ -1,4 +1,4 @@
-//! Starts the release build of Ortolan in a fresh data folder on a free port, as a user would, and stops it again.
+//! Starts the release build of Ortolan in a fresh data folder on a free port, as a user would, or another server, and stops it again.
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
@@ -18,11 +18,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// The operator's key of a server that lives for one bench on the loopback interface.
 pub const OPERATOR_KEY: &str = "bench-operator-key-0123456789abcdef0123456789";
 
-/// The services of the production profile in the order of their start, with the queues that each takes from where it takes from any.
-const SERVICES: [(&str, &str); 5] =
+/// A service's command, and the queues that it takes from where it takes from any.
+pub type Service = (&'static str, &'static str);
+
+/// The services of the production profile in the order of their start.
+const SERVICES: [Service; 5] =
     [("ml-service", "auto"), ("worker", "gpu"), ("worker", "cpu"), ("reconciler", "auto"), ("api", "auto")];
 
-/// A running Ortolan, of one process or of several; they are killed when this is dropped without `stop`.
+/// A running server, of one process or of several; they are killed when this is dropped without `stop`.
 #[derive(Debug)]
 pub struct Server {
     processes: Vec<Child>,
@@ -31,24 +34,68 @@ pub struct Server {
     pub address: SocketAddr,
 }
 
+/// How Ortolan is started.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    binary: &'a Path,
+    folder: &'a Path,
+    stores: Option<(&'a Stores, &'a [Service])>,
+    cores: Option<&'a str>,
+    env: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Launch<'a> {
+    /// `binary up` with the data under the folder.
+    pub fn new(binary: &'a Path, folder: &'a Path) -> Self {
+        Self { binary, folder, stores: None, cores: None, env: Vec::new() }
+    }
+
+    /// These services instead, in the order of their start, as processes of their own on the given stores.
+    pub fn on_stores(self, stores: &'a Stores, services: &'a [Service]) -> Self {
+        Self { stores: Some((stores, services)), ..self }
+    }
+
+    /// On these processor cores alone.
+    pub fn pinned_to(self, cores: &'a str) -> Self {
+        Self { cores: Some(cores), ..self }
+    }
+
+    /// With this setting.
+    pub fn with_env(mut self, name: &'a str, value: &'a str) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.cores.map_or_else(|| Command::new(self.binary), |cores| on_cores(cores, self.binary));
+        command.envs(self.env.iter().copied()).env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY);
+        command
+    }
+}
+
 impl Server {
     /// Starts `binary up`, or each service on the given stores, with the data under the folder, and waits until it is ready. With
     /// `cores` it has these alone.
     pub fn start(binary: &Path, folder: &Path, stores: Option<&Stores>, cores: Option<&str>) -> Result<Self> {
+        let stores = stores.map(|stores| (stores, &SERVICES[..]));
+        Self::launch(Launch { stores, cores, ..Launch::new(binary, folder) })
+    }
+
+    /// Starts Ortolan and waits until it is ready.
+    pub fn launch(launch: Launch<'_>) -> Result<Self> {
         let address = free_address()?;
-        let mut server = Self { processes: Vec::new(), log: folder.join("server.log"), address };
-        let data = folder.join("data");
-        let command = || cores.map_or_else(|| Command::new(binary), |cores| on_cores(cores, binary));
-        match stores {
+        let mut server = Self { processes: Vec::new(), log: launch.folder.join("server.log"), address };
+        let data = launch.folder.join("data");
+        match launch.stores {
             None => {
-                let mut command = command();
+                let mut command = launch.command();
                 command.args(["up", "--no-demo", "--listen", &address.to_string(), "--data-dir"]).arg(data);
                 server.spawn(command)?;
             }
-            Some(stores) => {
+            Some((stores, services)) => {
                 let ml = free_address()?;
-                for (service, queues) in SERVICES {
-                    let mut command = command();
+                for (service, queues) in services {
+                    let mut command = launch.command();
                     command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
                     command.env("DATABASE_URL", &stores.database_url).env("REDIS_URL", &stores.redis_url);
                     command.env("ORTOLAN_SERVER__LISTEN", address.to_string()).env("GPU_MODE", queues);
@@ -57,17 +104,21 @@ impl Server {
                 }
             }
         }
-        server.wait_until_ready()?;
+        server.wait_until_ready("/health/ready")?;
+        Ok(server)
+    }
+
+    /// Starts another server, which is ready once it answers 200 at `ready`.
+    pub fn of_command(command: Command, address: SocketAddr, log: PathBuf, ready: &str) -> Result<Self> {
+        let mut server = Self { processes: Vec::new(), log, address };
+        server.spawn(command)?;
+        server.wait_until_ready(ready)?;
         Ok(server)
     }
 
     fn spawn(&mut self, mut command: Command) -> Result<()> {
         let output = File::options().create(true).append(true).open(&self.log)?;
-        command
-            .env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| format!("cannot start {:?}", command.get_program()))?;
         self.processes.push(child);
         Ok(())
@@ -107,14 +158,14 @@ impl Server {
         Ok(None)
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    fn wait_until_ready(&mut self, path: &str) -> Result<()> {
         let mut connection = Connection::new(self.address);
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
             if let Some((_, status)) = self.first_end()? {
                 bail!("the server ended with {status}: {}", self.last_words());
             }
-            if connection.request("GET", "/health/ready", "", b"").is_ok_and(|answer| answer.status == 200) {
+            if connection.request("GET", path, "", b"").is_ok_and(|answer| answer.status == 200) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -145,6 +196,7 @@ pub fn on_cores(cores: &str, program: &Path) -> Command {
     command
 }
 
-fn free_address() -> Result<SocketAddr> {
+/// An address that nobody listened at a moment ago.
+pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }

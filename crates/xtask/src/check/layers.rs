@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 7] = [
     &["dispatch", "runner"],
     &["assembly"],
     &["api", "worker", "ml-service", "reconciler"],
-    &["ortolan", "testkit", "xtask"],
+    &["ortolan", "testkit", "xtask", "bench"],
     &["proptests"],
 ];
 
@@ -34,7 +34,7 @@ const OWNERS: [(&str, &[&str]); 10] = [
     ("fred", &["results"]),
     ("object_store", &["blobs"]),
     ("ort*", &["engine"]),
-    ("axum*", &["api", "ml-service", "service"]),
+    ("axum*", &["api", "ml-service", "service", "bench"]),
     // outbound: the one place that calls addresses which a tenant chose
     ("reqwest", &["assembly", "blobs", "ml-client", "outbound", "ortolan", "testkit"]),
     ("mozjpeg*", &["media"]),
