@@ -120,11 +120,13 @@ class Proof:
         # nginx asks its resolver anew after two seconds.
         time.sleep(3)
         with Load(self.client, self.media, self.options.seed, per_second=100) as load:
-            wait_until("200 tasks are submitted", lambda: len(load.acknowledged) >= 200, 60)
+            wait_until("200 tasks are submitted", lambda: len(load.acknowledged) >= 200, RECOVERY_LIMIT_S)
         self.await_end(load.acknowledged)
-        rows = self.stack.sql("SELECT attempt, worker_id, count(*) FROM tasks WHERE completed_at IS NOT NULL GROUP BY 1, 2")
-        expect(all(attempt == "1" for attempt, _, _ in rows), f"attempts: {rows}")
-        workers = {worker for _, worker, _ in rows}
+        # An attempt is a dispatch, and a delivery that is not claimed in time is sent again; a second run would count as a failure
+        # or a crash of the first.
+        again = self.stack.sql("SELECT count(*) FROM tasks WHERE failures + crashes > 0")[0][0]
+        expect(again == "0", f"{again} tasks were run more than once")
+        workers = {row[0] for row in self.stack.sql("SELECT DISTINCT worker_id FROM tasks WHERE completed_at IS NOT NULL")}
         expect(len(workers) >= 4, f"only {workers} took part")
         answered = [requests_answered(self.stack, number) for number in range(2)]
         expect(all(answered), f"requests answered by the two APIs: {answered}")
