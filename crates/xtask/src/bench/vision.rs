@@ -80,8 +80,8 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
 
 impl Inputs {
     fn make(binary: PathBuf, folder: &Path) -> Result<Self> {
-        let packages = std::env::var("ORTOLAN_BENCH_PACKAGES")
-            .context("ORTOLAN_BENCH_PACKAGES is not set; `./dev bench vision` sets it")?;
+        let packages = std::env::var("BENCH_VISION_PACKAGES")
+            .context("BENCH_VISION_PACKAGES is not set; `./dev bench vision` sets it")?;
         let script = Path::new(PYTHON).join("inputs.py");
         let made =
             Command::new("python3").arg(script).arg(PHOTOGRAPH).arg(folder).env("PYTHONPATH", &packages).output()?;
