@@ -52,6 +52,8 @@ fn facts(health: &MlHealth) -> Value {
         "models_failed": health.models_failed.len(),
         "gpu_available": health.gpu_available,
         "gpu_device_name": health.gpu_device_name,
+        "gpu_memory_total_mb": health.gpu_memory_total_mb,
+        "gpu_memory_used_mb": health.gpu_memory_used_mb,
         "runners_resident_bytes": health.runners_resident_bytes,
         "devices": health.devices,
         "isolation": health.isolation,
