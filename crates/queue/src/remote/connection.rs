@@ -8,7 +8,8 @@ use apalis_redis::Config;
 use futures::FutureExt;
 use ortolan_domain::route::QueueName;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::io::tcp::TcpSettings;
+use redis::{Client, Cmd, IntoConnectionInfo, Pipeline, RedisFuture, RedisResult, Value};
 
 use crate::deliver::Fetched;
 use crate::error::QueueError;
@@ -16,6 +17,9 @@ use crate::error::QueueError;
 /// redis-rs gives up after 500 ms by default, and apalis ends a worker for it; a stall of seconds is ordinary.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// After so long without the kernel of the other side having taken what was sent, a connection is lost: a container that comes back to
+/// its network has another address, and nobody answers to the old one. A response that is late does not end a connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 /// Few, because everything that uses the connection tries again by itself and should hear early that the broker is down.
 const RETRIES: usize = 2;
 
@@ -60,7 +64,9 @@ impl RedisConnection {
 
     /// The same with other settings.
     pub async fn open_with(url: &str, settings: RedisSettings) -> Result<Self, QueueError> {
-        let client = Client::open(url).map_err(QueueError::address)?;
+        let address = url.into_connection_info().map_err(QueueError::address)?;
+        let tcp = TcpSettings::default().set_user_timeout(UNACKNOWLEDGED);
+        let client = Client::open(address.set_tcp_settings(tcp)).map_err(QueueError::address)?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_connection_timeout(Some(CONNECTION_TIMEOUT))

@@ -7,7 +7,9 @@ use fred::clients::{Client, Pool};
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{ClientLike, EventInterface};
 use fred::types::Builder;
-use fred::types::config::{Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, UnresponsiveConfig};
+use fred::types::config::{
+    Config, ConnectionConfig, PerformanceConfig, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
+};
 use ortolan_domain::job::Attempt;
 use tokio::task::JoinSet;
 
@@ -19,6 +21,10 @@ use crate::watchers::Watchers;
 
 /// After this long without an answer a connection counts as lost.
 const UNRESPONSIVE: Duration = Duration::from_secs(10);
+/// After so long without the kernel of the other side having taken what was sent, a connection is lost: a container that comes back to
+/// its network has another address, and nobody answers to the old one. [`UNRESPONSIVE`] alone does not see it, as it counts from
+/// the latest request.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 const FIRST_RECONNECT_MS: u32 = 100;
 const LONGEST_RECONNECT_MS: u32 = 2_000;
 /// How many messages may wait between the socket and the one task that reads them.
@@ -137,6 +143,7 @@ fn builder(settings: &RedisSettings) -> Result<Builder, ResultsError> {
         .set_connection_config(ConnectionConfig {
             connection_timeout: limit,
             internal_command_timeout: limit,
+            tcp: TcpConfig { user_timeout: Some(UNACKNOWLEDGED), ..TcpConfig::default() },
             unresponsive: UnresponsiveConfig { max_timeout: Some(UNRESPONSIVE), ..UnresponsiveConfig::default() },
             ..ConnectionConfig::default()
         });

@@ -62,7 +62,8 @@ impl Redis {
         let [lease, host_lease] = leases;
         let arguments =
             vec![name.clone(), host.clone(), from.to_string(), lease, host_lease, u8::from(may_wait).to_string()];
-        let number: i64 = self.in_time(self.client().eval(CLAIM, REGISTER, arguments))
+        let number: i64 = self
+            .in_time(self.client().eval(CLAIM, REGISTER, arguments))
             .await
             .map_err(ResultsError::store("give a number"))?;
         Ok(u32::try_from(number).ok())
@@ -80,7 +81,8 @@ impl Redis {
 
     async fn report_number(&self, holder: &Holder, number: u32, silent_ms: u128) -> Result<bool, ResultsError> {
         let arguments = vec![number.to_string(), holder.name.clone(), holder.host.clone(), silent_ms.to_string()];
-        let kept: i64 = self.in_time(self.client().eval(KEEP, REGISTER, arguments))
+        let kept: i64 = self
+            .in_time(self.client().eval(KEEP, REGISTER, arguments))
             .await
             .map_err(ResultsError::store("keep a number"))?;
         Ok(kept == 1)
