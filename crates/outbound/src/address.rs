@@ -61,8 +61,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(inner);
     }
     let global_unicast = a & 0xe000 == 0x2000;
-    let special = (a == 0x2001 && b < 0x0200) // protocol assignments, tunnels among them
-        || (a == 0x2001 && b == 0x0db8) // documentation
+    // Protocol assignments, tunnels among them, and documentation.
+    let special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8))
         || a == 0x2002 // 6to4: leads to any IPv4 address
         || (a == 0x3fff && b < 0x1000); // documentation
     global_unicast && !special

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
-use ortolan_domain::{Clock, ManualClock, Origin, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp};
+use ortolan_domain::{
+    Clock, ManualClock, Origin, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp,
+};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
 use ortolan_results::ResultStore;

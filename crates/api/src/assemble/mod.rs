@@ -62,7 +62,8 @@ async fn open(process: &Process, late: &LateRoutes) -> Result<Option<Truth>> {
         // The one place where it is shown; a log would keep it.
         writeln!(std::io::stdout(), "Operator key (shown this once): {key}").context("the key could not be shown")?;
     }
-    let inference: Arc<dyn Inference> = Arc::new(HttpInference::new(config.ml.service_url.expose(), config.ml.client_timeout)?);
+    let inference: Arc<dyn Inference> =
+        Arc::new(HttpInference::new(config.ml.service_url.expose(), config.ml.client_timeout)?);
     let reconciler = ortolan_reconciler::assemble::reconciler(config, &ports, &blobs, &truth);
     late.open(routes(process, Surroundings { ports: &ports, blobs, truth: &truth, inference, reconciler })?);
     Ok(Some(truth))
