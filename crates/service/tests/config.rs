@@ -386,8 +386,8 @@ fn routes_can_be_sent_elsewhere() {
 
 #[test]
 fn a_setting_without_effect_is_said_to_have_none() {
-    let set = LoadOptions::default().with_environment([("BACKEND_TIMEOUT", "5")]);
+    let set = LoadOptions::default().with_environment([("SENTRY_DSN", "https://key@sentry.example/1")]);
     let config = Config::load(set).unwrap();
-    assert_eq!(config.warnings(), ["`callback.timeout_s` is set and has no effect in this release"]);
+    assert_eq!(config.warnings(), ["`secrets.sentry_dsn` is set and has no effect in this release"]);
     assert!(Config::load(LoadOptions::default()).unwrap().warnings().is_empty());
 }
