@@ -367,7 +367,10 @@ pub(crate) async fn a_deleted_version_takes_its_jobs_along(f: Fixture) {
     }
     let mut jobs = Vec::new();
     for model in [&asked, &asked, &other] {
-        let config = InferenceConfig { model_id: model.id, input_data: Written(RawValue::NULL.to_owned()) };
+        let config = InferenceConfig {
+            model_id: model.id,
+            input_data: Written(RawValue::from_string(r#"{"x": [1]}"#.to_owned()).unwrap()),
+        };
         let checked = TaskConfig::Inference(config).checked(TaskType::Inference, Default::default()).unwrap();
         let task = NewTask { task_type: TaskType::Inference, config: checked.json, ..f.new_task() };
         jobs.push(f.submit(task).await);
