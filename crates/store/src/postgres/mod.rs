@@ -43,11 +43,18 @@ pub(crate) async fn open(settings: PostgresSettings, observer: Arc<dyn TaskObser
         .acquire_timeout(settings.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(answers(connection, meta.idle_for)))
+        .after_connect(|connection, _| Box::pin(run_as_planned(connection)))
         .connect_with(options)
         .await?;
     let lanes = Lanes::start(&pool, &observer);
     let looks = Looks::start(pool.clone());
     Ok(Store { pool, lanes, looks })
+}
+
+/// Statements run as they are planned. Over a table of a million tasks the planner takes dispatch, which reads a few rows, for so dear
+/// that it has it compiled first, which takes hundreds of milliseconds each time.
+async fn run_as_planned(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("SET jit = off").execute(connection).await.map(drop)
 }
 
 /// True when a pooled connection still answers; only asked when it was idle long enough for a server to have gone away.

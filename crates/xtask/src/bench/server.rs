@@ -69,6 +69,8 @@ impl<'a> Launch<'a> {
     fn command(&self) -> Command {
         let mut command = self.cores.map_or_else(|| Command::new(self.binary), |cores| on_cores(cores, self.binary));
         command.envs(self.env.iter().copied()).env("ORTOLAN_OPERATOR_KEY", OPERATOR_KEY);
+        // Room beside the waiting tasks that a bench may put into the table.
+        command.env("ORTOLAN_LIMITS__OPEN_TASKS_PER_TENANT", "1000000");
         command
     }
 }
@@ -85,6 +87,7 @@ impl Server {
     pub fn launch(launch: Launch<'_>) -> Result<Self> {
         let address = free_address()?;
         let mut server = Self { processes: Vec::new(), log: launch.folder.join("server.log"), address };
+        let mut listeners = vec![(address, "/health/ready")];
         let data = launch.folder.join("data");
         match launch.stores {
             None => {
@@ -94,6 +97,7 @@ impl Server {
             }
             Some((stores, services)) => {
                 let ml = free_address()?;
+                listeners.push((ml, "/health"));
                 for (service, queues) in services {
                     let mut command = launch.command();
                     command.arg(service).env("ORTOLAN_PROFILE", "production").env("ORTOLAN_DATA_DIR", &data);
@@ -104,7 +108,9 @@ impl Server {
                 }
             }
         }
-        server.wait_until_ready("/health/ready")?;
+        for (address, path) in listeners {
+            server.wait_until_ready(address, path)?;
+        }
         Ok(server)
     }
 
@@ -112,7 +118,7 @@ impl Server {
     pub fn of_command(command: Command, address: SocketAddr, log: PathBuf, ready: &str) -> Result<Self> {
         let mut server = Self { processes: Vec::new(), log, address };
         server.spawn(command)?;
-        server.wait_until_ready(ready)?;
+        server.wait_until_ready(address, ready)?;
         Ok(server)
     }
 
@@ -158,8 +164,8 @@ impl Server {
         Ok(None)
     }
 
-    fn wait_until_ready(&mut self, path: &str) -> Result<()> {
-        let mut connection = Connection::new(self.address);
+    fn wait_until_ready(&mut self, address: SocketAddr, path: &str) -> Result<()> {
+        let mut connection = Connection::new(address);
         let started = Instant::now();
         while started.elapsed() < START_WITHIN {
             if let Some((_, status)) = self.first_end()? {
