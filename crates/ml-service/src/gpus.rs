@@ -22,6 +22,7 @@ impl GpuWatch {
     /// Asks the driver, and tells metrics.
     pub(crate) async fn look(&self) {
         let Some(source) = self.source.clone() else { return };
+        // Not set, or no text: all of them are seen.
         let visible = std::env::var(VISIBLE).ok();
         let asked = tokio::task::spawn_blocking(move || Gpus::seen(source.list(), visible.as_deref()));
         let Ok(gpus) = asked.await else { return };

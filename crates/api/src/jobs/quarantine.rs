@@ -24,6 +24,7 @@ pub async fn refuse_quarantined_inputs(
         return Ok(());
     }
     let Ok(target) = state.predictions.targets.find(state, tenant, Wanted::Id(model.id)).await else { return Ok(()) };
+    // What cannot be read, or whose model is gone by now, never crashed anything: the job itself says what is wrong with it.
     let values = serde_json::from_str(input_data.get()).ok();
     let Some(mut inputs) = values.and_then(|values| read_inputs(&target, &values).ok()) else { return Ok(()) };
     let pair = CrashPair { model_sha256: file.sha256.clone(), input_hash: hex(&digest(&mut inputs)) };
