@@ -48,6 +48,7 @@ def main(root):
     findings += check_queries(root)
     findings += check_compose(root)
     findings += check_platforms(deploy / "paas")
+    findings += check_build_context(root)
     findings += run("hadolint", "--ignore", "DL3008", str(deploy / "Dockerfile"))
     findings += run("yamllint", "--strict", "--config-file", str(deploy / "tests" / "yamllint.yml"), *yaml_files(root))
     for finding in findings:
@@ -183,6 +184,18 @@ def check_platforms(folder):
     wanted = {f"ortolan {name}" for name in ("api", "worker", "ml-service", "reconciler")}
     if started != wanted:
         yield f"render.yaml: starts {sorted(started)}"
+
+
+def check_build_context(root):
+    """What the programs embed from outside of the crates must reach the image's build."""
+    shown = [line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    for source in sorted((root / "crates").glob("*/src/**/*.rs")):
+        # Unit tests, which end a file, are not built into an image.
+        text = source.read_text().split("#[cfg(test)]")[0]
+        for name in re.findall(r'include_(?:bytes|str)!\(\s*"([^"]+)"', text):
+            path = (source.parent / name).resolve().relative_to(root.resolve()).as_posix()
+            if not any(path == entry or path.startswith(entry + "/") for entry in shown):
+                yield f".dockerignore: leaves out {path}, which {source.relative_to(root)} embeds"
 
 
 def yaml_files(root):
