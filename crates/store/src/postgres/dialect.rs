@@ -28,6 +28,13 @@ macro_rules! for_update {
     };
 }
 
+/// Names no index: PostgreSQL chooses by what it knows of the rows.
+macro_rules! in_flight_index {
+    () => {
+        ""
+    };
+}
+
 /// The first due rows, no more than a share, of each tenant in `in_flight` and each priority: an index range each.
 macro_rules! first_of_each_tenant {
     () => {

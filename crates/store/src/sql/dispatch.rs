@@ -42,8 +42,9 @@ pub(super) const CHOOSE: &str = concat!(
         FROM (SELECT (SELECT free FROM room) / COUNT(*) + 2 AS even FROM waiting) AS evenly
      ), priorities(priority) AS (VALUES (2), (1), (0)
      ), in_flight(tenant_id, busy) AS MATERIALIZED (
-        SELECT tenant_id, (SELECT COUNT(*) FROM tasks
-                           WHERE tasks.status IN ('queued', 'running') AND tasks.tenant_id = waiting.tenant_id)
+        SELECT tenant_id, (SELECT COUNT(*) FROM tasks",
+    in_flight_index!(),
+    " WHERE tasks.status IN ('queued', 'running') AND tasks.tenant_id = waiting.tenant_id)
         FROM waiting WHERE tenant_id IS NOT NULL
      ), ranked(id, priority, run_at, busy, nth) AS (
         SELECT first.id, first.priority, first.run_at, in_flight.busy, ROW_NUMBER() OVER (

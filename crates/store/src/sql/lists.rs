@@ -111,10 +111,13 @@ pub(super) async fn depths(connection: &mut Connection) -> Result<Vec<QueueDepth
     rows.iter().map(read).collect()
 }
 
-pub(super) const OPEN_TASKS: &str = "
-     SELECT (SELECT COUNT(*) FROM tasks
+pub(super) const OPEN_TASKS: &str = concat!(
+    "SELECT (SELECT COUNT(*) FROM tasks
              WHERE status = 'pending' AND queue IN ('gpu_jobs', 'cpu_jobs') AND tenant_id = $1)
-          + (SELECT COUNT(*) FROM tasks WHERE status IN ('queued', 'running') AND tenant_id = $1)";
+          + (SELECT COUNT(*) FROM tasks",
+    in_flight_index!(),
+    " WHERE status IN ('queued', 'running') AND tenant_id = $1)"
+);
 
 /// How many of the tenant's rows have not ended.
 pub(super) async fn open_tasks(connection: &mut Connection, tenant: TenantId) -> Result<u64, StoreError> {

@@ -28,6 +28,13 @@ macro_rules! for_update {
     };
 }
 
+/// Names the index of the rows in flight after `tasks`. Without it SQLite may walk over all rows that a tenant ever had.
+macro_rules! in_flight_index {
+    () => {
+        " INDEXED BY tasks_in_flight"
+    };
+}
+
 /// The first due rows, no more than a share, of each tenant in `in_flight` and each priority: an index range each.
 macro_rules! first_of_each_tenant {
     () => {
