@@ -5,6 +5,8 @@ use image::metadata::Orientation;
 use super::corrupt;
 use crate::DecodeError;
 
+/// Begins every marker.
+const MARK: u8 = 0xff;
 const START_OF_SCAN: u8 = 0xda;
 const END_OF_IMAGE: u8 = 0xd9;
 const EXIF_SEGMENT: u8 = 0xe1;
@@ -83,7 +85,8 @@ impl<'a> Iterator for Segments<'a> {
     type Item = Segment<'a>;
 
     fn next(&mut self) -> Option<Segment<'a>> {
-        let marker_at = self.rest.windows(2).position(|pair| pair[0] == 0xff && is_marker(pair[1]))?;
+        let mut marks = memchr::memchr_iter(MARK, self.rest);
+        let marker_at = marks.find(|&at| self.rest.get(at + 1).is_some_and(|&code| is_marker(code)))?;
         let marker = self.rest[marker_at + 1];
         let body = &self.rest[marker_at + 2..];
         if marker == END_OF_IMAGE {

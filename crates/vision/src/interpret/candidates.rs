@@ -72,21 +72,22 @@ impl Table<'_> {
         [x - width / 2.0, y - height / 2.0, x + width / 2.0, y + height / 2.0]
     }
 
-    /// Finds every row's best class column by column, as the numbers lie in memory.
+    /// Finds every row's best score column by column, as the numbers lie in memory, and then the classes of the few that pass.
     fn column_candidates(&self, classes: usize, threshold: f32) -> Vec<Candidate> {
         let rows = self.layout.rows;
         let mut best = vec![f32::NEG_INFINITY; rows];
-        let mut best_class = vec![0_u32; rows];
         for class in 0..classes {
-            let scores = &self.values[(4 + class) * rows..][..rows];
-            for ((best, best_class), &score) in best.iter_mut().zip(&mut best_class).zip(scores) {
-                if score > *best {
-                    (*best, *best_class) = (score, class as u32);
-                }
+            for (best, &score) in best.iter_mut().zip(&self.values[(4 + class) * rows..][..rows]) {
+                // Not `f32::max`, which the compiler does not make whole vectors of; a NaN loses as well.
+                *best = if score > *best { score } else { *best };
             }
         }
-        let passing = best.into_iter().zip(best_class).enumerate().filter(|(_, (score, _))| *score > threshold);
-        passing.map(|(row, (score, class_id))| Candidate { row, class_id, score, place: self.place(row) }).collect()
+        let passing = best.into_iter().enumerate().filter(|(_, score)| *score > threshold);
+        let candidate = |(row, score)| {
+            let class = (0..classes).find(|class| self.value(row, 4 + class) == score).unwrap_or_default();
+            Candidate { row, class_id: class as u32, score, place: self.place(row) }
+        };
+        passing.map(candidate).collect()
     }
 
     fn objectness_candidates(&self, classes: usize, threshold: f32) -> Vec<Candidate> {

@@ -1,16 +1,13 @@
 //! The bilinear resize of OpenCV's 8-bit linear interpolation, bit for bit: two taps per axis, half-pixel centres, no
 //! antialiasing, 11-bit weights, truncating shifts.
 //!
-//! Rows are kept as three planes of 16-bit lanes, so that the vertical pass runs over whole vectors, and a row that two
-//! output rows need is only computed once.
+//! Rows are kept as three planes of 16-bit lanes, so that both passes run over whole vectors, and a row that two output
+//! rows need is only computed once. Where the processor has AVX2 the same code is used in a form compiled for it.
 
 use crate::{geometry::Size, picture::PictureView};
 
 /// One, in the weights' fixed point.
 const ONE: f32 = 2048.0;
-
-/// Distance of the channels of a pixel that is computed as one number.
-const LANE_BITS: u32 = 20;
 
 /// The two source positions of an output position and their weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +21,9 @@ struct Tap {
 /// Computes the rows of a resized picture, top to bottom.
 pub(super) struct Resizer<'a> {
     image: PictureView<'a>,
-    columns: Vec<Tap>,
+    columns: Columns,
     rows: Vec<Tap>,
+    has_avx2: bool,
     /// The two source rows in use, resized across: which row, and its lanes.
     upper: ResizedRow,
     lower: ResizedRow,
@@ -42,58 +40,124 @@ impl<'a> Resizer<'a> {
     pub(super) fn new(image: PictureView<'a>, target: Size) -> Self {
         Self {
             image,
-            columns: taps(image.width(), target.width, Edge::ResetWeight),
+            columns: Columns::new(&taps(image.width(), target.width, Edge::ResetWeight)),
             rows: taps(image.height(), target.height, Edge::ClampOnly),
+            has_avx2: has_avx2(),
             upper: ResizedRow::default(),
             lower: ResizedRow::default(),
         }
     }
 
-    /// Hands over output row `y` as levels, three planes of the target's width each, through `write(plane, level)`.
+    /// Writes output row `y` as levels, three planes of the target's width each.
     pub(super) fn row(&mut self, y: usize, levels: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_avx2 {
+            // SAFETY: the processor said that it has AVX2.
+            return unsafe { self.row_avx2(y, levels) };
+        }
+        self.row_as_compiled(y, levels);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn row_avx2(&mut self, y: usize, levels: &mut [u8]) {
+        self.row_as_compiled(y, levels);
+    }
+
+    /// Always inlined with all that it calls, so that it is compiled for what its caller may use.
+    #[inline(always)]
+    fn row_as_compiled(&mut self, y: usize, levels: &mut [u8]) {
         let tap = self.rows[y];
         if self.lower.y == Some(tap.near) {
             std::mem::swap(&mut self.upper, &mut self.lower);
         }
-        self.upper.load(self.image, tap.near, &self.columns);
+        self.upper.load(self.image, tap.near, &mut self.columns);
         if tap.far == tap.near {
             return blend(&self.upper.lanes, &self.upper.lanes, tap, levels);
         }
-        self.lower.load(self.image, tap.far, &self.columns);
+        self.lower.load(self.image, tap.far, &mut self.columns);
         blend(&self.upper.lanes, &self.lower.lanes, tap, levels);
     }
 }
 
 impl ResizedRow {
     /// Resizes source row `y` across, unless it is here already.
-    fn load(&mut self, image: PictureView<'_>, y: u32, columns: &[Tap]) {
+    #[inline(always)]
+    fn load(&mut self, image: PictureView<'_>, y: u32, columns: &mut Columns) {
         if self.y == Some(y) {
             return;
         }
-        let source = image.row(y as usize);
-        self.lanes.resize(3 * columns.len(), 0);
-        let (red, others) = self.lanes.split_at_mut(columns.len());
-        let (green, blue) = others.split_at_mut(columns.len());
-        for (((tap, red), green), blue) in columns.iter().zip(red).zip(green).zip(blue) {
-            let near = spread(source, tap.near) * u64::from(tap.near_weight);
-            let far = spread(source, tap.far) * u64::from(tap.far_weight);
-            let sums = near + far;
-            *red = (sums >> 4) as u16;
-            *green = (sums >> (LANE_BITS + 4)) as u16;
-            *blue = (sums >> (2 * LANE_BITS + 4)) as u16;
+        columns.gather(image.row(y as usize));
+        let width = columns.taps.len();
+        self.lanes.resize(3 * width, 0);
+        for (channel, lanes) in self.lanes.chunks_exact_mut(width).enumerate() {
+            columns.weigh(8 * channel as u32, lanes);
         }
         self.y = Some(y);
     }
 }
 
-/// A pixel's channels in one number, far enough apart to be weighed and added together without touching: a sum of
-/// weighed levels has at most 19 bits.
-fn spread(row: &[u8], x: u32) -> u64 {
-    let at = 3 * x as usize;
-    let pixel: [u8; 3] = row.get(at..at + 3).and_then(|pixel| pixel.try_into().ok()).unwrap_or_default();
-    u64::from(pixel[0]) | u64::from(pixel[1]) << LANE_BITS | u64::from(pixel[2]) << (2 * LANE_BITS)
+/// The output columns' taps, and the pixels of one source row that they meet.
+struct Columns {
+    /// Near and far source column.
+    taps: Vec<(u32, u32)>,
+    near_weights: Vec<u32>,
+    far_weights: Vec<u32>,
+    /// Pixels, red in the lowest byte, then green and blue; the highest byte means nothing.
+    near: Vec<u32>,
+    far: Vec<u32>,
 }
 
+impl Columns {
+    fn new(taps: &[Tap]) -> Self {
+        Self {
+            taps: taps.iter().map(|tap| (tap.near, tap.far)).collect(),
+            near_weights: taps.iter().map(|tap| tap.near_weight.into()).collect(),
+            far_weights: taps.iter().map(|tap| tap.far_weight.into()).collect(),
+            near: vec![0; taps.len()],
+            far: vec![0; taps.len()],
+        }
+    }
+
+    #[inline(always)]
+    fn gather(&mut self, row: &[u8]) {
+        for ((&(near_x, far_x), near), far) in self.taps.iter().zip(&mut self.near).zip(&mut self.far) {
+            let at = 3 * near_x as usize;
+            // The far pixel follows the near one; at the edges they are the same, but there the far one has no weight.
+            if let Some(&both) = row.get(at..).and_then(<[u8]>::first_chunk) {
+                let both = u64::from_le_bytes(both);
+                (*near, *far) = (both as u32, (both >> 24) as u32);
+            } else {
+                (*near, *far) = (pixel(row, near_x), pixel(row, far_x));
+            }
+        }
+    }
+
+    /// Weighs one channel, which lies `shift` bits up in the pixels.
+    #[inline(always)]
+    fn weigh(&self, shift: u32, lanes: &mut [u16]) {
+        let near = self.near.iter().zip(&self.near_weights);
+        let far = self.far.iter().zip(&self.far_weights);
+        for (lane, ((near, near_weight), (far, far_weight))) in lanes.iter_mut().zip(near.zip(far)) {
+            let sum = ((near >> shift) & 0xff) * near_weight + ((far >> shift) & 0xff) * far_weight;
+            *lane = (sum >> 4) as u16;
+        }
+    }
+}
+
+fn pixel(row: &[u8], x: u32) -> u32 {
+    let at = 3 * x as usize;
+    row.get(at..at + 3).map_or(0, |pixel| u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]))
+}
+
+fn has_avx2() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx2");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+#[inline(always)]
 fn blend(upper: &[u16], lower: &[u16], tap: Tap, levels: &mut [u8]) {
     let weigh = |lane: u16, weight: u16| ((u32::from(lane) * u32::from(weight)) >> 16) as u16;
     for ((level, &upper), &lower) in levels.iter_mut().zip(upper).zip(lower) {
