@@ -124,7 +124,6 @@ async fn submit(
     match state.stores.tasks.submit(task, promise).await? {
         Submission::Created(task) => {
             task_submitted(task.spec.task_type);
-            state.dispatcher.nudge(task.spec.queue);
             Ok(*task)
         }
         Submission::Replayed(task) => Ok(*task),

@@ -1,7 +1,7 @@
 //! Tasks: submitted, followed, cancelled, tried again.
 //!
 //! A submission is checked whole before anything is stored: type, configuration, media object, model. From then on the row is
-//! the truth; the dispatcher is only told that there is something to do.
+//! the truth; the dispatcher hears of the commit that there is something to do.
 
 mod annotated;
 mod artifacts;

@@ -45,7 +45,6 @@ pub async fn retry_task(
     state.quota.admit(tenant.id, state.now()).await?;
     match state.stores.tasks.retry(tenant.id, id, state.now()).await? {
         RetryOutcome::Pending(task) => {
-            state.dispatcher.nudge(task.spec.queue);
             // The dispatch that follows raises the attempt by one.
             let job_id = delivery_id(Attempt { task_id: id, attempt: task.attempt + 1 });
             Ok(Json(RetriedTask { task_id: id, job_id, status: task.status }))

@@ -82,7 +82,7 @@ impl Redis {
         let (connections, messages) = (subscriber.reconnect_rx(), subscriber.message_rx());
         background.spawn(signals::subscribe(subscriber.clone(), connections, limit, Arc::clone(&waiters)));
         background.spawn(signals::receive(messages, outbox.origin(), Arc::clone(&hub), Arc::clone(&waiters)));
-        background.spawn(signals::send(pool.next().clone(), outgoing, limit));
+        background.spawn(signals::send(pool.next().clone(), outbox.origin(), outgoing, limit));
         let asked = pool.clone();
         background.spawn(mend(Arc::clone(&breaker), move || is_alive(asked.clone(), limit)));
         for client in pool.clients() {

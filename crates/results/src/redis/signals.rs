@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fred::clients::{Client, SubscriberClient};
 use fred::interfaces::PubsubInterface;
 use fred::types::Message;
 use fred::types::config::Server;
 use ortolan_domain::job::Attempt;
-use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 
 use super::connection::within;
 use crate::signals::{Hub, Signal};
@@ -22,24 +23,22 @@ const SIGNALS: &str = "ortolan:signals";
 pub(super) const RESULTS: &str = "ortolan:results";
 /// How many signals may wait to be published; what does not fit is lost.
 const OUTGOING: usize = 4_096;
-/// How many are published in one go.
-const BATCH: usize = 64;
-
-/// A signal, and the process it comes from, which has heard of it already.
-#[derive(Serialize, Deserialize)]
-struct Envelope {
-    origin: u64,
-    signal: Signal,
-}
+/// How many travel in one message.
+const BATCH: usize = 256;
+/// Least time between two messages of a process. Under load many signals share one, as each message wakes all processes; a lone signal
+/// waits for nothing.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Between the number of the process that speaks and its signals.
+const SEPARATOR: u8 = b'\n';
 
 /// Where signals wait to be published.
 pub(crate) struct Outbox {
     origin: u64,
-    sender: mpsc::Sender<String>,
+    sender: mpsc::Sender<Signal>,
 }
 
 impl Outbox {
-    pub(super) fn new() -> (Self, mpsc::Receiver<String>) {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Signal>) {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
         (Self { origin: rand::random(), sender }, outgoing)
     }
@@ -51,31 +50,54 @@ impl Outbox {
 
     /// Leaves a signal to be published; returns at once.
     pub(crate) fn publish(&self, signal: Signal) {
-        let envelope = serde_json::to_string(&Envelope { origin: self.origin, signal });
-        if envelope.is_ok_and(|text| self.sender.try_send(text).is_err()) {
+        if self.sender.try_send(signal).is_err() {
             metrics::counter!("ortolan_signals_lost_total").increment(1);
         }
     }
 }
 
 /// Publishes what is left in the outbox, for ever.
-pub(super) async fn send(client: Client, mut outgoing: mpsc::Receiver<String>, limit: Duration) {
+pub(super) async fn send(client: Client, origin: u64, mut outgoing: mpsc::Receiver<Signal>, limit: Duration) {
     let mut batch = Vec::with_capacity(BATCH);
-    while outgoing.recv_many(&mut batch, BATCH).await > 0 {
+    let mut next = Instant::now();
+    while let Some(first) = outgoing.recv().await {
+        tokio::time::sleep_until(next).await;
+        next = Instant::now() + PAUSE;
+        batch.push(first);
+        while batch.len() < BATCH
+            && let Ok(another) = outgoing.try_recv()
+        {
+            batch.push(another);
+        }
         let count = batch.len() as u64;
-        if let Err(error) = publish_all(&client, &mut batch, limit).await {
+        let published = client.publish::<(), _, _>(SIGNALS, written(origin, &batch));
+        if let Err(error) = within(limit, published).await {
             metrics::counter!("ortolan_signals_lost_total").increment(count);
             tracing::debug!(%error, count, "signals were lost");
         }
+        batch.clear();
     }
 }
 
-async fn publish_all(client: &Client, batch: &mut Vec<String>, limit: Duration) -> Result<(), fred::error::Error> {
-    let pipeline = client.pipeline();
-    for text in batch.drain(..) {
-        let _: () = pipeline.publish(SIGNALS, text).await?;
+/// A message: who speaks, then its signals.
+fn written(origin: u64, signals: &[Signal]) -> Bytes {
+    let mut message = origin.to_string().into_bytes();
+    message.push(SEPARATOR);
+    // Writing such values into memory cannot fail.
+    drop(serde_json::to_writer(&mut message, signals));
+    message.into()
+}
+
+/// The signals of a message, unless this process wrote it: it has heard of them already.
+fn read(message: &[u8], origin: u64) -> Option<Vec<Signal>> {
+    let mut parts = message.splitn(2, |byte| *byte == SEPARATOR);
+    if parts.next()? == origin.to_string().as_bytes() {
+        return None;
     }
-    within(limit, pipeline.last()).await
+    // Another version of the service may send what this one does not know.
+    serde_json::from_slice(parts.next()?)
+        .inspect_err(|error| tracing::debug!(%error, "a signal could not be read"))
+        .ok()
 }
 
 /// Subscribes whenever the connection is there anew. Results may have come while it was not: those who wait look again.
@@ -118,24 +140,31 @@ fn pass_on(message: &Message, origin: u64, hub: &Hub, waiters: &Watchers<Attempt
         waiters.notify(serde_json::from_slice(text).ok().map(|attempt| (attempt, ())));
         return;
     }
-    match serde_json::from_slice::<Envelope>(text) {
-        Ok(envelope) if envelope.origin == origin => {}
-        Ok(envelope) => hub.deliver(&envelope.signal),
-        // Another version of the service may send what this one does not know.
-        Err(error) => tracing::debug!(%error, "a signal could not be read"),
+    for signal in read(text, origin).unwrap_or_default() {
+        hub.deliver(&signal);
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Duration;
-
-    use bytes::Bytes;
     use ortolan_domain::TaskId;
 
+    use super::*;
     use crate::redis::{Redis, RedisSettings};
     use crate::results::Kept;
+
+    #[test]
+    fn a_process_hears_the_others_and_not_itself() {
+        let signals =
+            vec![Signal::KeysChanged, Signal::Progress(Attempt { task_id: TaskId::generate(), attempt: 2 }, 0.5)];
+        let message = written(7, &signals);
+        assert_eq!(read(&message, 8), Some(signals));
+        assert_eq!(read(&message, 7), None);
+        for broken in [&b""[..], b"8", b"8\n", b"8\n[{\"tomorrow\":1}]", b"\xff\n[]x"] {
+            assert_eq!(read(broken, 7), None, "{broken:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_result_wakes_the_waiter_in_another_process() {
@@ -145,7 +174,7 @@ mod tests {
         let (here, there) = (connect().await.unwrap(), connect().await.unwrap());
         // The first signal may be that of the connection itself; the others can only be those of results.
         for round in 0..5 {
-            let attempt = ortolan_domain::job::Attempt { task_id: TaskId::generate(), attempt: round };
+            let attempt = Attempt { task_id: TaskId::generate(), attempt: round };
             let mut watch = there.waiters().watch(attempt);
             let minute = Duration::from_secs(60);
             here.put_result(attempt, Bytes::new(), Kept { result: minute, done: minute }).await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) async fn open(settings: PostgresSettings, observer: Arc<dyn TaskObser
         .acquire_timeout(settings.acquire_timeout)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(answers(connection, meta.idle_for)))
-        .after_connect(|connection, _| Box::pin(run_as_planned(connection)))
+        .after_connect(|connection, _| Box::pin(set_planning(connection)))
         .connect_with(options)
         .await?;
     let lanes = Lanes::start(&pool, &observer);
@@ -51,10 +51,21 @@ pub(crate) async fn open(settings: PostgresSettings, observer: Arc<dyn TaskObser
     Ok(Store { pool, lanes, looks })
 }
 
-/// Statements run as they are planned. Over a table of a million tasks the planner takes dispatch, which reads a few rows, for so dear
-/// that it has it compiled first, which takes hundreds of milliseconds each time.
-async fn run_as_planned(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("SET jit = off").execute(connection).await.map(drop)
+/// How statements are planned on every connection: once, and by index.
+///
+/// Each statement reads a few rows of tables that grow to millions, in batches whose size has a statement of its own. Planning one anew
+/// for its values costs as much as running it and finds the same plan. A plan that is kept must not come from a day when the
+/// table was small, so reading whole tables is made dear; where no index serves, PostgreSQL still does it. Compiling plans, for which
+/// dispatch over a million tasks looks dear enough, takes hundreds of milliseconds each time.
+const PLANNING: &str = "
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off";
+
+async fn set_planning(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(PLANNING).execute(connection).await.map(drop)
 }
 
 /// True when a pooled connection still answers; only asked when it was idle long enough for a server to have gone away.

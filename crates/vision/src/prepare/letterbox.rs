@@ -33,7 +33,7 @@ enum RowSource<'a> {
     /// The picture fits as it is.
     Unchanged(PictureView<'a>),
     Resized {
-        resizer: Resizer<'a>,
+        resizer: Box<Resizer<'a>>,
         levels: Vec<u8>,
     },
 }
@@ -44,7 +44,7 @@ impl<'a> RowSource<'a> {
             return Self::Unchanged(image);
         }
         let levels = vec![0; 3 * letterbox.resized.width as usize];
-        Self::Resized { resizer: Resizer::new(image, letterbox.resized), levels }
+        Self::Resized { resizer: Box::new(Resizer::new(image, letterbox.resized)), levels }
     }
 
     /// Writes row `y` of the picture into one row of each plane, `left` columns in, padding on both sides.

@@ -148,7 +148,6 @@ pub async fn store(
     match state.stores.tasks.submit_with_callbacks(task, callbacks, promise).await? {
         Submission::Created(task) => {
             task_submitted(task.spec.task_type);
-            state.dispatcher.nudge(task.spec.queue);
             Ok((task, true))
         }
         Submission::Replayed(task) => Ok((task, false)),
