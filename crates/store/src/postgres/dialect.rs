@@ -47,6 +47,9 @@ macro_rules! first_of_each_tenant {
     };
 }
 
+/// The lock that one dispatcher at a time holds ends with its transaction.
+pub(super) const DISPATCHES_ALONE: bool = false;
+
 /// Lets one dispatcher per queue and database go at a time, until its transaction ends: two that counted the same free
 /// places would fill them twice.
 pub(super) async fn one_dispatcher(connection: &mut Connection, queue: &str) -> Result<(), StoreError> {

@@ -5,11 +5,11 @@ use ortolan_domain::Task;
 use ortolan_domain::job::Attempt;
 use tokio::sync::oneshot;
 
-use super::Connection;
 use super::callbacks;
 use super::dispatch::{self, Dispatch};
 use super::runs::{self, Heartbeat};
 use super::submit::{self, Submit};
+use super::{Connection, dialect};
 use crate::{Claim, Completion, Failure, StoreError, Submission, TaskChange};
 
 /// Where the answer to a write goes.
@@ -118,6 +118,29 @@ impl Batch {
 
     fn durable(&self) -> usize {
         self.submits.asked.len() + self.completions.asked.len() + self.failures.asked.len() + self.singles.len()
+    }
+
+    /// True when no transaction is needed: all there is to do is done by one statement, or by some of which each may take effect
+    /// without the others. Most batches of a server with little to do are such, and opening and ending a transaction would cost them
+    /// twice as much again.
+    pub(super) fn is_atomic(&self) -> bool {
+        let [submits, claims, heartbeats, dispatches] = [
+            self.submits.asked.len(),
+            self.claims.asked.len(),
+            self.heartbeats.asked.len(),
+            self.dispatches.asked.len(),
+        ];
+        if self.len() != submits + claims + heartbeats + dispatches {
+            return false;
+        }
+        match (submits, claims, heartbeats, dispatches) {
+            (1, 0, 0, 0) => self.submits.asked[0].is_one_row(),
+            (0, _, 0, 0) => runs::is_one_statement(&self.claims.asked),
+            // Leases are kept one by one.
+            (0, 0, _, 0) => true,
+            (0, 0, 0, _) => dialect::DISPATCHES_ALONE,
+            _ => false,
+        }
     }
 
     /// Carries all writes out; gives the changes in the order in which they were made. New rows come before dispatch, so

@@ -95,6 +95,9 @@ async fn commit(committer: &mut Committer, mut batch: Batch) {
 
 async fn attempt(committer: &mut Committer, batch: &mut Batch) -> Result<Vec<TaskChange>, StoreError> {
     let mut connection = committer.connection().await?;
+    if batch.is_atomic() {
+        return batch.run(&mut connection).await;
+    }
     let mut transaction = connection.begin_with(BEGIN).await?;
     match batch.run(&mut transaction).await {
         Ok(changes) => {

@@ -55,6 +55,11 @@ pub(super) async fn claim(
     Ok(claimed)
 }
 
+/// True when [`claim`] takes these by one statement.
+pub(super) fn is_one_statement(claims: &[Claim]) -> bool {
+    rounds(claims.iter().map(|claim| claim.fence.attempt.task_id)).len() == 1
+}
+
 /// A worker's wish to keep its leases.
 pub(super) struct Heartbeat {
     pub(super) owner: String,

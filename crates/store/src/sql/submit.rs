@@ -18,6 +18,13 @@ pub(super) struct Submit {
     pub(super) callbacks: Vec<NewCallback>,
 }
 
+impl Submit {
+    /// True when nothing but its row is written.
+    pub(super) fn is_one_row(&self) -> bool {
+        self.idempotency.is_none() && self.callbacks.is_empty()
+    }
+}
+
 static INSERT: ManyRows = ManyRows::new(
     15,
     "WITH given(id, tenant_id, task_type, queue, priority, config, config_hash, media_id, object_path, input_sha256,

@@ -47,6 +47,10 @@ macro_rules! first_of_each_tenant {
     };
 }
 
+/// Dispatch needs no transaction, as nobody else dispatches. Each of its statements looks again at what it moves; rows that are moved
+/// and not told of, because a later statement failed, are queued without a delivery and are taken back like all of those.
+pub(super) const DISPATCHES_ALONE: bool = true;
+
 /// Nothing to do: there is one writer.
 pub(super) async fn one_dispatcher(_: &mut Connection, _: &str) -> Result<(), StoreError> {
     Ok(())
