@@ -1,12 +1,12 @@
 //! The client that is careful about where it goes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use reqwest::{Client, ClientBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header, redirect};
 
 use crate::address::AddressPolicy;
 use crate::error::OutboundError;
@@ -46,8 +46,13 @@ impl Outbound {
         check_address(&self.policy, url)?;
         let request = self.poster.post(url).header("content-type", "application/json").body(body);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
-        let status = request.send().await?.status();
-        if status.is_success() { Ok(status.as_u16()) } else { Err(OutboundError::Status(status.as_u16())) }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        match retry_after(&answer) {
+            _ if answer.status().is_success() => Ok(status),
+            Some(retry_after) => Err(OutboundError::Busy { status, retry_after }),
+            None => Err(OutboundError::Status(status)),
+        }
     }
 
     /// Gets an object of at most `max_bytes` bytes.
@@ -69,6 +74,16 @@ impl Outbound {
         });
         Ok(counted.boxed())
     }
+}
+
+/// How long a receiver that is overloaded or away wants to be left alone (RFC 9110, 10.2.3): seconds, or a date.
+fn retry_after(answer: &Response) -> Option<Duration> {
+    if !matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let text = answer.headers().get(header::RETRY_AFTER)?.to_str().ok()?;
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok())
 }
 
 /// A few redirects, never from `https://` to `http://`; where a name leads is the resolver's to check.
@@ -195,6 +210,26 @@ mod tests {
         let url = format!("http://127.0.0.1:{port}/hook");
         assert_eq!(outbound.post(&url, &[("x-a", "1".to_owned())], Bytes::from_static(b"{}")).await, Ok(200));
         assert_eq!(outbound.post(&url, &[], Bytes::new()).await, Err(OutboundError::Status(302)));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_without_time_says_when_to_come_back() {
+        let outbound = Outbound::new(AddressPolicy::Anywhere, LONG).unwrap();
+        let busy = |status: u16, after: &str| {
+            format!("HTTP/1.1 {status} x\r\nretry-after: {after}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        };
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
+        let answers = [busy(429, "120"), busy(503, &date), busy(503, "soon"), busy(500, "120")];
+        let url = format!("http://127.0.0.1:{}/", answering(answers.to_vec()).await);
+        let retry_after = Duration::from_secs(120);
+        assert_eq!(outbound.post(&url, &[], Bytes::new()).await, Err(OutboundError::Busy { status: 429, retry_after }));
+        match outbound.post(&url, &[], Bytes::new()).await {
+            Err(OutboundError::Busy { status: 503, retry_after }) => assert!(retry_after.as_secs() > 3_500),
+            other => panic!("{other:?}"),
+        }
+        for status in [503, 500] {
+            assert_eq!(outbound.post(&url, &[], Bytes::new()).await, Err(OutboundError::Status(status)));
+        }
     }
 
     #[tokio::test]

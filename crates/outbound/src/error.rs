@@ -1,6 +1,7 @@
 //! Why a request had no good answer, in words that its owner may read.
 
 use std::error::Error;
+use std::time::Duration;
 
 use crate::resolver::{Refused, Unknown};
 
@@ -28,6 +29,14 @@ pub enum OutboundError {
     /// The answer was no success.
     #[error("the answer had status {0}")]
     Status(u16),
+    /// The receiver has no time and says when it will have.
+    #[error("the answer had status {status} and asks to wait for {} s", retry_after.as_secs())]
+    Busy {
+        /// 429 or 503.
+        status: u16,
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The answer is larger than allowed.
     #[error("the answer has more than {max_bytes} bytes")]
     TooLarge {
@@ -41,7 +50,7 @@ impl OutboundError {
     pub const fn may_pass(&self) -> bool {
         match self {
             Self::Address | Self::Private | Self::Redirect | Self::TooLarge { .. } => false,
-            Self::UnknownHost | Self::Connection | Self::Timeout => true,
+            Self::UnknownHost | Self::Connection | Self::Timeout | Self::Busy { .. } => true,
             // A receiver that says that it will never take this; everything else may be mended there.
             Self::Status(status) => !matches!(status, 410),
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ortolan_domain::Timestamp;
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 use serde_json::{Value, json};
 
@@ -95,6 +96,26 @@ async fn any_task_can_have_a_webhook_and_a_redirect_is_no_delivery() {
     assert_eq!((tries, private.count()), (vec![&json!(307), &json!(307)], 0));
     let body = sink.received(2).await[0].json();
     assert_eq!((&body["data"]["task_type"], &body["data"]["success"]), (&json!("noop"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_without_time_is_left_alone_as_long_as_it_asks() {
+    let server = Server::start(local().env("ORTOLAN_CALLBACK__RETRY_CAP_S", "600")).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    let sink = Sink::busy_for(300).await;
+    let task = submit(&tenant, &media, json!([step("detection", json!({}))]), Some(sink.url("/hook"))).await;
+    sink.received(1).await;
+    let told = loop {
+        let told = delivery(&tenant, &task, "pending").await;
+        if told["attempts"] == 1 && told["last_status"] == 503 {
+            break told;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // Without it the next try would be at once: the base of the pauses is 0 here.
+    let at = |field: &str| serde_json::from_value::<Timestamp>(told[field].clone()).unwrap().as_micros();
+    assert!(at("next_attempt_at") - at("created_at") >= 300_000_000, "{told}");
+    assert_eq!(sink.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

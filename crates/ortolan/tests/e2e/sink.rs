@@ -45,6 +45,11 @@ impl Sink {
         Self::new(vec![307; count], format!("location: {to}\r\n")).await
     }
 
+    /// One that has no time for its first request, and says when it will have.
+    pub async fn busy_for(seconds: u32) -> Self {
+        Self::new(vec![503], format!("retry-after: {seconds}\r\n")).await
+    }
+
     async fn new(statuses: Vec<u16>, header: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -69,6 +69,7 @@ async fn serve(mut inbox: mpsc::Receiver<Write>, mut committer: Committer) {
         }
         if batch.len() > 0 {
             commit(&mut committer, batch).await;
+            committer.done(!inbox.is_empty());
         }
     }
     committer.close().await;
@@ -85,18 +86,24 @@ async fn commit(committer: &mut Committer, mut batch: Batch) {
             for mut alone in batch.split() {
                 match attempt(committer, &mut alone).await {
                     Ok(changes) => committer.committed(alone, &changes).await,
-                    Err(error) => alone.refuse(error),
+                    Err(error) => give_up(committer, alone, error),
                 }
             }
         }
-        Err(error) => batch.refuse(error),
+        Err(error) => give_up(committer, batch, error),
     }
 }
 
+/// The connection may be what is at fault, so the next batch has another one.
+fn give_up(committer: &mut Committer, batch: Batch, error: StoreError) {
+    committer.done(false);
+    batch.refuse(error);
+}
+
 async fn attempt(committer: &mut Committer, batch: &mut Batch) -> Result<Vec<TaskChange>, StoreError> {
-    let mut connection = committer.connection().await?;
+    let connection = committer.connection().await?;
     if batch.is_atomic() {
-        return batch.run(&mut connection).await;
+        return batch.run(connection).await;
     }
     let mut transaction = connection.begin_with(BEGIN).await?;
     match batch.run(&mut transaction).await {

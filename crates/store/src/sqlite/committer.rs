@@ -1,6 +1,5 @@
 //! What the lane does after a commit: light writes are answered at once, the others when the WAL file is on disk.
 
-use std::ops::DerefMut;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,9 +22,12 @@ impl Committer {
     }
 
     /// The one connection that writes.
-    pub(super) async fn connection(&mut self) -> Result<impl DerefMut<Target = SqliteConnection> + Send, StoreError> {
+    pub(super) async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         Ok(&mut self.connection)
     }
+
+    /// Told after each batch; there is nothing to give back.
+    pub(super) fn done(&mut self, _: bool) {}
 
     /// Tells the observer, then the callers. Other readers see the rows now, too: a power cut within the next
     /// milliseconds may take back what they saw, but nothing that a caller was promised.

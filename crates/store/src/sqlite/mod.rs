@@ -56,7 +56,9 @@ pub(crate) async fn open(settings: SqliteSettings, observer: Arc<dyn TaskObserve
         .pragma("journal_size_limit", "67108864");
     let writer = options.connect().await?;
     let reading = options.clone().create_if_missing(false).read_only(true);
-    let readers = SqlitePoolOptions::new().max_connections(settings.readers.max(1)).connect_lazy_with(reading);
+    let readers = SqlitePoolOptions::new().max_connections(settings.readers.max(1));
+    // A file does not hang up, so nobody has to ask before each read.
+    let readers = readers.test_before_acquire(false).connect_lazy_with(reading);
     let lane = Lane::start(Committer::new(writer, &settings.path, observer));
     let looks = Looks::start(readers.clone());
     Ok(Store { options, readers, lanes: Lanes(lane), looks })

@@ -14,6 +14,8 @@ mod sender;
 mod under_way;
 mod webhook;
 
+use std::time::Duration;
+
 use ortolan_outbound::OutboundError;
 use ortolan_store::StoreError;
 
@@ -35,21 +37,24 @@ enum Tried {
 struct Why {
     answer: Option<u16>,
     reason: String,
+    /// How long the receiver wants to be left alone.
+    retry_after: Option<Duration>,
 }
 
 impl Why {
     fn new(reason: impl Into<String>) -> Self {
-        Self { answer: None, reason: reason.into() }
+        Self { answer: None, reason: reason.into(), retry_after: None }
     }
 }
 
 impl From<OutboundError> for Tried {
     fn from(error: OutboundError) -> Self {
-        let answer = match error {
-            OutboundError::Status(status) => Some(status),
-            _ => None,
+        let (answer, retry_after) = match error {
+            OutboundError::Status(status) => (Some(status), None),
+            OutboundError::Busy { status, retry_after } => (Some(status), Some(retry_after)),
+            _ => (None, None),
         };
-        let why = Why { answer, reason: error.to_string() };
+        let why = Why { answer, reason: error.to_string(), retry_after };
         if error.may_pass() { Self::Later(why) } else { Self::Never(why) }
     }
 }

@@ -145,8 +145,12 @@ impl CallbackSender {
     fn outcome(&self, delivery: &Delivery, tried: Tried) -> DeliveryOutcome {
         let (now, settings) = (self.0.clock.now(), &self.0.settings);
         let tries = delivery.attempts - delivery.attempts_before;
-        let ended =
-            |status, Why { answer, reason }: Why| DeliveryOutcome { status, due_at: now, answer, error: Some(reason) };
+        let ended = |status, Why { answer, reason, .. }: Why| DeliveryOutcome {
+            status,
+            due_at: now,
+            answer,
+            error: Some(reason),
+        };
         match tried {
             Tried::Done(answer) => {
                 DeliveryOutcome { status: DeliveryStatus::Delivered, due_at: now, answer, error: None }
@@ -154,7 +158,9 @@ impl CallbackSender {
             Tried::Never(why) => ended(DeliveryStatus::Dead, why),
             Tried::Later(why) if tries >= settings.max_attempts => ended(DeliveryStatus::Dead, why),
             Tried::Later(why) => {
-                let wait = settings.backoff.after(tries.unsigned_abs(), rand::random());
+                let usual = settings.backoff.after(tries.unsigned_abs(), rand::random());
+                let asked = why.retry_after.unwrap_or_default().min(settings.backoff.cap);
+                let wait = usual.max(asked);
                 DeliveryOutcome { due_at: now.plus(wait), ..ended(DeliveryStatus::Pending, why) }
             }
         }
