@@ -1,4 +1,4 @@
-//! Writes, and batches of them that share one transaction.
+//! Writes, and batches of them that share one transaction, or need none.
 
 use futures::future::BoxFuture;
 use ortolan_domain::Task;

@@ -1,4 +1,4 @@
-//! A lane takes writes in, gathers whatever waits into one transaction, commits it, and answers. While one commit is
+//! A lane takes writes in, gathers whatever waits into one batch, commits it, and answers. While one commit is
 //! under way the next batch gathers, so that batches grow with the load and a lone write waits for nobody.
 
 use futures::future::BoxFuture;
@@ -10,7 +10,7 @@ use super::batch::{Answer, Batch, Single, Write};
 use super::{Connection, dialect::BEGIN};
 use crate::{StoreError, TaskChange};
 
-/// The most writes of one transaction.
+/// The most writes of one batch.
 const MAX_BATCH: usize = 512;
 /// How many writes may wait before callers have to wait to be let in.
 const MAX_WAITING: usize = 4096;
