@@ -58,6 +58,9 @@ pub struct MlJob {
     pub config_hash: String,
     /// When the run must have ended.
     pub deadline_at: Timestamp,
+    /// When the worker handed it over.
+    #[serde(default)]
+    pub handed_over_at: Option<Timestamp>,
     /// Which request asked for it, in which trace.
     #[serde(default)]
     pub origin: Origin,

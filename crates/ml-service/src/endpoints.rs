@@ -100,6 +100,7 @@ impl MlService {
             config: checked.json,
             config_hash: checked.hash.to_string(),
             deadline_at: self.0.clock.now().plus(self.0.settings.question_timeout),
+            handed_over_at: None,
             origin: Origin { request_id: look.request_id, trace: None },
         };
         // Dropping this future, as happens when the client goes away, cancels the run.

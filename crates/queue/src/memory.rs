@@ -60,6 +60,13 @@ impl<T: Send + Unpin + 'static> MemoryQueue<T> {
         self.lock().jobs.len()
     }
 
+    pub(crate) fn peek(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.lock().jobs.front().map(|(_, job)| job.clone())
+    }
+
     /// A storage for one worker.
     pub(crate) fn storage(self: &Arc<Self>) -> MemoryStorage<Payload<T>> {
         let intake: Box<dyn Sink<Task<Payload<T>>, Error = MemoryStorageError> + Send + Sync + Unpin> =

@@ -132,6 +132,15 @@ impl<T: Job> JobQueue<T> {
         }
     }
 
+    /// The job that has waited longest, which is the next to be delivered; it is not taken. None when nothing waits, or nothing that
+    /// can be read.
+    pub async fn peek(&self) -> Result<Option<T>, QueueError> {
+        match &self.broker {
+            Broker::Memory(queue) => Ok(queue.peek()),
+            Broker::Redis(queue) => queue.peek().await,
+        }
+    }
+
     /// Which of these ids do not wait in the broker: it never had them, lost them, or gave them to a consumer, which takes
     /// them in within moments unless it is gone.
     pub async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {

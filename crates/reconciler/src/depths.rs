@@ -26,9 +26,7 @@ impl Depths {
         }
         self.0 = Some(Instant::now());
         tell_rows(reconciler).await;
-        if let Ok(messages) = reconciler.0.queues.ml.depth().await {
-            metrics::queue_messages(QueueName::MlJobs, messages);
-        }
+        tell_messages(reconciler).await;
     }
 
     /// Tells of empty queues from now on: another reconciler tells of what is in them.
@@ -37,8 +35,17 @@ impl Depths {
             return;
         }
         every_place().for_each(|(queue, status)| metrics::queue_depth(queue, status, 0, Duration::ZERO));
-        metrics::queue_messages(QueueName::MlJobs, 0);
+        metrics::queue_messages(QueueName::MlJobs, 0, Duration::ZERO);
     }
+}
+
+/// `ml_jobs` has no rows: what stands in it is asked of the broker.
+async fn tell_messages(reconciler: &Reconciler) {
+    let queue = &reconciler.0.queues.ml;
+    let Ok((messages, next)) = tokio::try_join!(queue.depth(), queue.peek()) else { return };
+    let since = next.and_then(|job| job.handed_over_at);
+    let age = since.map(|at| reconciler.0.clock.now().since(at));
+    metrics::queue_messages(QueueName::MlJobs, messages, age.unwrap_or_default());
 }
 
 async fn tell_rows(reconciler: &Reconciler) {

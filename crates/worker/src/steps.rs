@@ -78,6 +78,7 @@ impl Worker {
             config: task.spec.config.clone(),
             config_hash: task.spec.config_hash.clone(),
             deadline_at: deadline_at.min(self.limit(task, self.0.parts.settings.soft_limit)),
+            handed_over_at: Some(self.0.parts.clock.now()),
             origin: task.spec.origin.clone(),
         };
         let pushed = self.0.parts.queues.ml.push_one(delivery_id(attempt), job).await;

@@ -214,6 +214,7 @@ fn no_job() -> Result<MlJob> {
         config: RawValue::from_string("{}".to_owned())?,
         config_hash: String::new(),
         deadline_at: BEGINNING,
+        handed_over_at: None,
         origin: Origin::default(),
     })
 }

@@ -51,6 +51,8 @@ pub fn api(config: &Config) -> Result<ApiSettings, ConfigError> {
             config::Tracebacks::On => true,
             config::Tracebacks::Off => false,
         },
+        max_requests: config.limits.open_requests,
+        max_requests_per_tenant: config.limits.open_requests_per_tenant,
         open_tasks_per_tenant: config.limits.open_tasks_per_tenant,
         model_cache_ttl: config.cache.model_ttl,
         model_list_cache_ttl: config.cache.model_list_ttl,

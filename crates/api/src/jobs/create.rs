@@ -6,10 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ortolan_domain::config::{InferenceConfig, TaskConfig, Written};
 use ortolan_domain::model::{Model, ModelStatus};
-use ortolan_domain::task::NewTask;
 use ortolan_domain::{ErrorCode, ModelId, Priority, Task, TaskId, TaskType};
-use ortolan_service::telemetry::metrics::task_submitted;
-use ortolan_store::{Submission, Tenant};
+use ortolan_store::Tenant;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -18,10 +16,11 @@ use super::quarantine::refuse_quarantined_inputs;
 use super::view::JobView;
 use crate::auth::{Access, WriteAccess};
 use crate::error::ApiError;
-use crate::extract::{IdempotencyKey, JsonBody, idempotency_conflict};
-use crate::middleware::origin;
+use crate::extract::{IdempotencyKey, JsonBody};
 use crate::openapi::{refusals, words};
 use crate::state::ApiState;
+use crate::tasks::submit::{NewTaskParts, new_task, store};
+use crate::tasks::wishes::callbacks;
 
 refusals!(CreateRefusals: NotFound, TooLarge, UnsupportedMedia, Invalid, IdempotencyConflict, Quarantined, QuotaExceeded);
 
@@ -43,6 +42,9 @@ pub struct JobWish {
     #[schema(value_type = Option<words::Priority>)]
     #[serde(default)]
     priority: Priority,
+    /// `https://` or `http://` address that a signed webhook is sent to when the job has ended.
+    #[schema(max_length = 2000)]
+    callback_url: Option<String>,
 }
 
 /// Creates a job
@@ -75,7 +77,7 @@ pub async fn accept(
     input_data: Box<RawValue>,
     idempotency: IdempotencyKey,
 ) -> Result<Response, ApiError> {
-    let wish = JobWish { model_id, input_data, priority: Priority::default() };
+    let wish = JobWish { model_id, input_data, priority: Priority::default(), callback_url: None };
     respond(StatusCode::ACCEPTED, submit(state, tenant, wish, idempotency).await?)
 }
 
@@ -94,7 +96,7 @@ async fn submit(
     idempotency: IdempotencyKey,
 ) -> Result<Task, ApiError> {
     state.quota.admit(tenant.id, state.now()).await?;
-    let JobWish { model_id, input_data, priority } = wish;
+    let JobWish { model_id, input_data, priority, callback_url } = wish;
     crate::extract::require_object("input_data", input_data.get().as_bytes())?;
     if input_data.get().len() > MOST_INPUT_BYTES {
         let detail = format!("input_data may have at most {MOST_INPUT_BYTES} bytes in a job");
@@ -104,31 +106,14 @@ async fn submit(
     refuse_quarantined_inputs(state, tenant, &model, &input_data).await?;
     let config = TaskConfig::Inference(InferenceConfig { model_id, input_data: Written(input_data) });
     let config = config.checked(TaskType::Inference, state.settings().confidence)?;
-    let request = ["POST /jobs", priority.as_str(), &config.hash];
+    let callbacks = callbacks(state.settings(), &config.config, callback_url.as_deref())?;
+    let mut request = vec!["POST /jobs", priority.as_str(), &config.hash];
+    request.extend(callback_url.as_deref());
     let promise = idempotency.promise(state, &request);
-    let now = state.now();
-    let task = NewTask {
-        id: TaskId::generate(),
-        tenant_id: tenant.id,
-        tenant: tenant.name.clone(),
-        task_type: TaskType::Inference,
-        queue: state.settings().routes.queue(TaskType::Inference, None),
-        priority,
-        config_hash: config.hash.to_string(),
-        config: config.json,
-        input: None,
-        created_at: now,
-        expires_at: state.settings().task_expires_after.map(|after| now.plus(after)),
-        origin: origin(),
-    };
-    match state.stores.tasks.submit(task, promise).await? {
-        Submission::Created(task) => {
-            task_submitted(task.spec.task_type);
-            Ok(*task)
-        }
-        Submission::Replayed(task) => Ok(*task),
-        Submission::Conflict => Err(idempotency_conflict()),
-    }
+    let parts = NewTaskParts { id: TaskId::generate(), task_type: TaskType::Inference, priority };
+    let task = new_task(state, tenant, parts, config, None);
+    let (task, _) = store(state, task, callbacks, promise).await?;
+    Ok(*task)
 }
 
 async fn require_ready(state: &ApiState, tenant: &Tenant, id: ModelId) -> Result<Model, ApiError> {

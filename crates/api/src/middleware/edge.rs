@@ -128,8 +128,7 @@ impl AccessLine {
         let (method, path, time_ms) = (self.method.as_str(), self.path.as_str(), took.as_secs_f64() * 1000.0);
         let cache = response.headers().get(X_CACHE).and_then(|word| word.to_str().ok());
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
-        // An answered inference takes less time than its line would: metrics count them, and records keep them.
-        if response.status().is_success() && is_inference(route) {
+        if response.status().is_success() && is_too_quick_for_a_line(route) {
             tracing::debug!(target: "ortolan::access", method, path, status, time_ms, cache, "request answered");
         } else {
             tracing::info!(target: "ortolan::access", method, path, status, time_ms, cache, "request answered");
@@ -138,7 +137,8 @@ impl AccessLine {
     }
 }
 
-/// True for the routes that run a model while the client waits.
-fn is_inference(route: &str) -> bool {
-    route.ends_with("/infer") || route.ends_with("/predict")
+/// Clients of the Open Inference Protocol may send so many requests that their lines would cost more than the answers; metrics
+/// count them. Predictions over REST keep records, and have lines.
+fn is_too_quick_for_a_line(route: &str) -> bool {
+    route.ends_with("/infer")
 }

@@ -161,6 +161,7 @@ pub async fn predict_one(
     };
     let answered = state.predict(asked).await?;
     let exchange = Exchange::new(&wish.input_data, answered)?;
+    exchange.log(&target);
     let PredictWish { input_data, request_id, .. } = wish;
     let record = exchange.record(&state, &tenant, id, request_id.clone(), client_ip);
     let (cached, inference_time_ms) = (exchange.cached, exchange.inference_time_ms);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Answered;
 use super::inputs::InputData;
+use super::target::Target;
 use crate::error::ApiError;
 use crate::state::ApiState;
 
@@ -37,6 +38,18 @@ impl Exchange {
         let input_data = (size <= MOST_KEPT_BYTES).then(|| serde_json::to_string(inputs).ok()).flatten();
         let inference_time_ms = answered.answer.timings.inference_ms;
         Ok(Self { input_data, output_data, inference_time_ms, cached: answered.cached })
+    }
+
+    /// Says in the log how long it took.
+    pub fn log(&self, target: &Target) {
+        let Self { cached, inference_time_ms, .. } = *self;
+        tracing::info!(
+            model = target.name,
+            version = target.version,
+            cached,
+            inference_time_ms,
+            "prediction completed"
+        );
     }
 
     /// The record.

@@ -121,11 +121,7 @@ impl ApiState {
             trace: origin().trace,
         };
         match self.inference.infer(request).await {
-            Ok(answer) => {
-                let (model, inference_ms) = (asked.target.name.as_str(), answer.timings.inference_ms);
-                tracing::debug!(model, version = asked.target.version, inference_ms, "prediction completed");
-                Ok(SharedAnswer::new(answer))
-            }
+            Ok(answer) => Ok(SharedAnswer::new(answer)),
             Err(error) => {
                 if error.code == ErrorCode::Crashed {
                     self.record_crash(asked.tenant, &crash_pair(target, &mut inputs), target).await;

@@ -173,6 +173,7 @@ impl Around<'_> {
             request_id: self.request_id.clone(),
         };
         let exchange = Exchange::new(&input_data, self.state.predict(asked).await?)?;
+        exchange.log(&target);
         let record = target.version_id.map(|id| {
             let request_id = Some(self.request_id.clone());
             exchange.record(self.state, self.tenant, id, request_id, self.client_ip.clone())

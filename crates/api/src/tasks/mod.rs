@@ -16,10 +16,10 @@ mod process;
 pub(crate) mod quota;
 mod reconcile;
 mod retry;
-mod submit;
+pub(crate) mod submit;
 mod view;
 pub(crate) mod watch;
-mod wishes;
+pub(crate) mod wishes;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

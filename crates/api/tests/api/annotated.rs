@@ -1,11 +1,9 @@
 //! A task's picture with what was found in it.
 
-use ortolan_domain::artifact::{Artifact, ArtifactType};
-use ortolan_domain::job::Provenance;
-use ortolan_domain::{ArtifactId, Task};
-use serde_json::{Value, json};
+use ortolan_domain::artifact::ArtifactType;
+use serde_json::json;
 
-use crate::support::{Client, TestApp, ready_for_detection};
+use crate::support::{Client, TestApp, artifact, ready_for_detection};
 
 /// A detection task that waits, and its media object.
 async fn submitted(tenant: &Client) -> (String, String) {
@@ -13,31 +11,6 @@ async fn submitted(tenant: &Client) -> (String, String) {
     let wish = json!({ "task_type": "object_detection", "media_id": media });
     let task = tenant.post("/tasks", wish).await.is(201).json["task_id"].as_str().unwrap().to_owned();
     (task, media)
-}
-
-fn artifact(task: &Task, ordinal: i32, artifact_type: ArtifactType, payload: Value) -> Artifact {
-    Artifact {
-        id: ArtifactId::generate(),
-        tenant_id: task.spec.tenant_id,
-        task_id: task.spec.id,
-        ordinal,
-        artifact_type,
-        schema_version: 1,
-        span_start_ms: 0,
-        span_end_ms: 0,
-        payload,
-        provenance: Provenance {
-            run_id: task.run_id.unwrap(),
-            config_hash: task.spec.config_hash.clone(),
-            input_hash: String::new(),
-            producer: "ortolan".to_owned(),
-            producer_version: String::new(),
-            model_profile: "balanced".to_owned(),
-            model_sha256: None,
-            request_id: None,
-        },
-        created_at: task.started_at.unwrap(),
-    }
 }
 
 /// Runs the task to its end; it finds as many objects.

@@ -1,12 +1,10 @@
 //! Jobs: created, followed, cancelled, deleted.
 
 use ortolan_api::ApiSettings;
-use ortolan_domain::artifact::{Artifact, ArtifactType};
-use ortolan_domain::job::Provenance;
-use ortolan_domain::{ArtifactId, Task};
+use ortolan_domain::artifact::ArtifactType;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, TestApp, artifact};
 
 async fn world() -> (TestApp, Client, Value) {
     let app = TestApp::new().await;
@@ -19,31 +17,6 @@ async fn world() -> (TestApp, Client, Value) {
 
 async fn create(tenant: &Client, wish: &Value) -> String {
     tenant.post("/jobs", wish.clone()).await.is(201).json["job_id"].as_str().unwrap().to_owned()
-}
-
-fn artifact(task: &Task) -> Artifact {
-    Artifact {
-        id: ArtifactId::generate(),
-        tenant_id: task.spec.tenant_id,
-        task_id: task.spec.id,
-        ordinal: 0,
-        artifact_type: ArtifactType::Prediction,
-        schema_version: 1,
-        span_start_ms: 0,
-        span_end_ms: 0,
-        payload: json!({ "output_data": { "y": [[1.5]] } }),
-        provenance: Provenance {
-            run_id: task.run_id.unwrap(),
-            config_hash: task.spec.config_hash.clone(),
-            input_hash: String::new(),
-            producer: "ortolan".to_owned(),
-            producer_version: String::new(),
-            model_profile: "balanced".to_owned(),
-            model_sha256: None,
-            request_id: None,
-        },
-        created_at: task.started_at.unwrap(),
-    }
 }
 
 #[tokio::test]
@@ -70,7 +43,8 @@ async fn a_job_is_stored_followed_and_answered() {
         let (tenant, path) = (tenant.clone(), format!("/jobs/{id}/result?wait=10"));
         async move { tenant.get(&path).await }
     });
-    app.wired.complete_with(&task, vec![artifact(&task)]).await;
+    let given = artifact(&task, 0, ArtifactType::Prediction, json!({ "output_data": { "y": [[1.5]] } }));
+    app.wired.complete_with(&task, vec![given]).await;
     let result = waiting.await.unwrap().is(200).json;
     assert_eq!((&result["status"], &result["result"]), (&json!("completed"), &json!({ "y": [[1.5]] })));
     assert_eq!(result["inference_time_ms"], 1.5);
@@ -93,6 +67,21 @@ async fn a_failed_job_tells_administrators_where() {
     let open = ApiSettings { expose_tracebacks: true, ..ApiSettings::default() };
     let shown = reader.at(app.beside_with(open)).get(&path).await.is(200).json;
     assert_eq!(shown["error_traceback"], result["error_traceback"]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_can_be_told_to_an_address() {
+    let (app, tenant, mut wish) = world().await;
+    wish["callback_url"] = json!("http://127.0.0.1/hook");
+    tenant.post("/jobs", wish.clone()).await.refuses(422, "invalid_field").naming("callback_url");
+    assert_eq!(tenant.get("/jobs").await.is(200).json["total"], 0, "nothing was stored");
+    wish["callback_url"] = json!("https://example.org/hook");
+    let id = create(&tenant, &wish).await;
+    let told = tenant.get(&format!("/tasks/{id}/callbacks")).await.is(200).json;
+    assert_eq!((&told["total"], app.wired.run(&id).await.spec.id.to_string()), (&json!(0), id.clone()), "not yet");
+    tenant.post(&format!("/jobs/{id}/cancel"), json!({})).await.is(200);
+    let told = tenant.get(&format!("/tasks/{id}/callbacks")).await.is(200).json;
+    assert_eq!((&told["items"][0]["kind"], &told["items"][0]["event"]), (&json!("webhook"), &json!("cancelled")));
 }
 
 #[tokio::test]

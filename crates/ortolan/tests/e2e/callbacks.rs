@@ -6,6 +6,7 @@ use ortolan_domain::Timestamp;
 use ortolan_testkit::{Server, ServerOptions, Tenant, fixtures};
 use serde_json::{Value, json};
 
+use crate::protocol::register;
 use crate::sink::{Sink, verify};
 use crate::{options, server};
 
@@ -96,6 +97,20 @@ async fn any_task_can_have_a_webhook_and_a_redirect_is_no_delivery() {
     assert_eq!((tries, private.count()), (vec![&json!(307), &json!(307)], 0));
     let body = sink.received(2).await[0].json();
     assert_eq!((&body["data"]["task_type"], &body["data"]["success"]), (&json!("noop"), &json!(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_job_is_told_as_that_of_a_task() {
+    let server = Server::start(local()).await.unwrap();
+    let tenant = server.tenant("acme").await.unwrap();
+    let model = register(&tenant, "identity", fixtures::read("models/identity.onnx")).await;
+    let sink = Sink::answering(&[]).await;
+    let wish = json!({ "model_id": model, "input_data": { "x": [[1, 2, 3, 4]] }, "callback_url": sink.url("/hook") });
+    let job = tenant.post("/jobs", wish).await.unwrap().expect(201).unwrap();
+    let told = sink.received(1).await[0].json();
+    assert_eq!((&told["type"], &told["data"]["task_id"]), (&json!("task.completed"), &job["job_id"]));
+    let result = tenant.job_result(job["job_id"].as_str().unwrap()).await.unwrap();
+    assert_eq!(result["result"], json!({ "y": [[1.0, 2.0, 3.0, 4.0]] }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

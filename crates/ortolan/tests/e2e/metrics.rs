@@ -37,9 +37,9 @@ async fn a_task_moves_every_stage_and_the_names_that_boards_for_triton_know() {
     {
         assert!(value(metric).is_some(), "{metric} is missing");
     }
-    for queue in ["gpu_jobs", "cpu_jobs"] {
+    for (queue, status) in [("gpu_jobs", "pending"), ("cpu_jobs", "pending"), ("ml_jobs", "queued")] {
         for metric in ["ortolan_queue_depth", "ortolan_queue_oldest_age_seconds"] {
-            let line = format!("{metric}{{queue=\"{queue}\",status=\"pending\"}}");
+            let line = format!("{metric}{{queue=\"{queue}\",status=\"{status}\"}}");
             assert!(text.contains(&line), "{line} is missing");
         }
     }

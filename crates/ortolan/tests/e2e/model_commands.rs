@@ -71,7 +71,10 @@ async fn a_model_is_pushed_asked_promoted_and_deleted() {
     std::fs::write(&inputs, x).unwrap();
     let again = shell.json(&["predict", "identity@1.0.0", "inputs.json"], "").await;
     assert_eq!((&again["cached"], &again["output_data"]), (&json!(true), &outputs));
-    assert!(server.log().contains("HIT"), "the line of the request says so: {}", server.log());
+    let log = server.log();
+    assert!(log.contains("HIT"), "the line of the request says so: {log}");
+    let lines = log.lines().filter(|line| line.contains("prediction completed") && line.contains("identity"));
+    assert_eq!(lines.count(), 2, "each prediction has a line: {log}");
     let unfit = shell.fails(&["predict", "identity", "-"], r#"{"x": [[1]]}"#, 6).await;
     assert!(unfit.contains("input_data.x"), "{unfit}");
     shell.fails(&["predict", "identity"], "[1]", 6).await;

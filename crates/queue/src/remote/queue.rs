@@ -95,6 +95,16 @@ impl RedisQueue {
         Ok(active + scheduled)
     }
 
+    pub(crate) async fn peek<T: Job>(&self) -> Result<Option<T>, QueueError> {
+        let look = async {
+            let next: Option<String> = self.manager().lindex(self.config.active_jobs_list(), 0).await?;
+            let Some(id) = next else { return Ok(None) };
+            self.manager().hget::<_, _, Option<Vec<u8>>>(self.config.job_data_hash(), id).await
+        };
+        let bytes = look.await.map_err(QueueError::redis("look for the next job"))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
     pub(crate) async fn missing(&self, ids: &[String]) -> Result<Vec<String>, QueueError> {
         let mut missing = Vec::new();
         for batch in ids.chunks(BATCH) {

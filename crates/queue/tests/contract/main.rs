@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 async fn every_job_is_delivered(queue: JobQueue<u32>) {
     assert_eq!(queue.push(jobs(0..100)).await.unwrap(), 100);
     assert_eq!(queue.depth().await.unwrap(), 100);
+    assert_eq!(queue.peek().await.unwrap(), Some(0), "the first that came is the first that goes");
     let mut inbox = Inbox::open(&queue, 4);
     let mut seen = inbox.take(100).await;
     seen.sort_unstable();
     assert_eq!(seen, (0..100).collect::<Vec<_>>());
-    assert_eq!(queue.depth().await.unwrap(), 0);
+    assert_eq!((queue.depth().await.unwrap(), queue.peek().await.unwrap()), (0, None));
     inbox.close().await;
 }
 

@@ -23,6 +23,8 @@ pub(super) struct GraphScan<'a> {
     pub(super) calls: Calls<'a>,
     inputs: Vec<&'a [u8]>,
     initializers: HashSet<&'a [u8]>,
+    /// Names that nodes of the main graph and its inner graphs ask for, and the names of its outputs.
+    asked_for: HashSet<&'a [u8]>,
     outputs: usize,
 }
 
@@ -48,6 +50,13 @@ impl<'a> GraphScan<'a> {
             return Err(ScanError::refused("the model has no outputs"));
         }
         Ok(())
+    }
+
+    /// True when neither a node nor an output is an input's. Inner graphs may hide a name behind one of their own, so false
+    /// proves nothing.
+    pub(super) fn ignores_inputs(&self) -> bool {
+        let given = self.inputs.iter().filter(|name| !self.initializers.contains(*name));
+        !given.into_iter().any(|name| self.asked_for.contains(name))
     }
 
     /// True when no node is of ONNX's own operators, so that no version of them needs to be named.
@@ -83,6 +92,9 @@ impl<'a> GraphScan<'a> {
         let mut fields = Fields::new(bytes);
         while let Some((number, value)) = fields.next()? {
             match number {
+                1 => {
+                    self.asked_for.insert(value.bytes()?);
+                }
                 4 => name = value.bytes()?,
                 5 => {
                     self.attribute(value.bytes()?, depth, calls)?;
@@ -139,7 +151,7 @@ impl<'a> GraphScan<'a> {
 
     fn output(&mut self, bytes: &'a [u8], depth: usize) -> Result<(), ScanError> {
         if depth == 0 {
-            value_info("an output", bytes)?;
+            self.asked_for.insert(value_info("an output", bytes)?);
             self.outputs += 1;
         }
         Ok(())

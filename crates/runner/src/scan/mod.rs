@@ -13,6 +13,7 @@ mod words;
 
 use functions::Functions;
 use graph::GraphScan;
+use ortolan_domain::Slot;
 use ortolan_domain::model::FileWords;
 use wire::Fields;
 
@@ -60,6 +61,10 @@ pub struct ScanFacts {
     pub words: FileWords,
     /// Nodes in all graphs and functions together.
     pub nodes: usize,
+    /// The slot whose work the file's own metadata says it does, as exporters of vision models write it.
+    pub claims: Option<Slot>,
+    /// No node asks for an input of the model: it answers the same, or fails, whatever it is given.
+    pub ignores_inputs: bool,
 }
 
 /// Scans a whole file.
@@ -122,6 +127,10 @@ impl<'a> ModelScan<'a> {
     }
 
     fn metadata(&mut self, bytes: &[u8]) -> Result<(), ScanError> {
+        // Of entries with one key the runtime takes the last.
+        if let Some(task) = words::task(bytes)? {
+            self.facts.claims = claimed_slot(task);
+        }
         let (count, size) = (self.metadata.0 + 1, self.metadata.1 + bytes.len());
         if count > MAX_METADATA || size > MAX_METADATA_BYTES {
             return Err(ScanError::refused(format!(
@@ -143,7 +152,18 @@ impl<'a> ModelScan<'a> {
         self.graphs.finish()?;
         self.functions.check_expansion(&self.graphs)?;
         self.facts.nodes = self.graphs.nodes;
+        self.facts.ignores_inputs = self.graphs.ignores_inputs();
         Ok(self.facts)
+    }
+}
+
+/// The slot for a task in the words of Ultralytics' exporter; turned boxes and poses are detected too.
+fn claimed_slot(task: &[u8]) -> Option<Slot> {
+    match task {
+        b"detect" | b"obb" | b"pose" => Some(Slot::Detect),
+        b"segment" => Some(Slot::Segment),
+        b"classify" => Some(Slot::Classify),
+        _ => None,
     }
 }
 

@@ -42,6 +42,20 @@ pub(super) fn graph_name(graph: &[u8]) -> Result<String, ScanError> {
     Ok(name)
 }
 
+/// The value of a metadata entry whose key is `task`.
+pub(super) fn task(entry: &[u8]) -> Result<Option<&[u8]>, ScanError> {
+    let (mut key, mut value) = (&b""[..], &b""[..]);
+    let mut fields = Fields::new(entry);
+    while let Some((number, field)) = fields.next()? {
+        match number {
+            1 => key = field.bytes()?,
+            2 => value = field.bytes()?,
+            _ => {}
+        }
+    }
+    Ok((key == b"task").then_some(value))
+}
+
 fn text(bytes: &[u8]) -> String {
     let cut = &bytes[..bytes.len().min(4 * MAX_CHARS)];
     String::from_utf8_lossy(cut).chars().filter(|c| !c.is_control()).take(MAX_CHARS).collect()

@@ -251,7 +251,7 @@ impl Inner {
         let lease = self.groups.lease(&self.settings, key.tenant(), device).await?;
         let number = self.next_model.fetch_add(1, Ordering::Relaxed);
         let size_bytes = bytes.len() as u64;
-        let request = load_request(number, key.slot(), bytes)?;
+        let request = load_request(number, &LoadOptions::of(key.slot()), bytes)?;
         let context = CallContext::default().with_deadline(Instant::now() + self.settings.load_timeout);
         let before = lease.resident_bytes();
         let loaded = lease.host().call(request, context).await;
@@ -285,10 +285,10 @@ impl Inner {
 }
 
 /// The call that loads a model.
-pub(super) fn load_request(number: u32, slot: Option<Slot>, bytes: Bytes) -> Result<Request, RunnerError> {
+pub(super) fn load_request(number: u32, options: &LoadOptions, bytes: Bytes) -> Result<Request, RunnerError> {
     let mut request = Request::new(Operation::Load, number);
-    request.json =
-        Some(serde_json::to_vec(&LoadOptions { slot }).map_err(|error| RunnerError::BadInput(error.to_string()))?);
+    let json = serde_json::to_vec(options).map_err(|error| RunnerError::BadInput(error.to_string()))?;
+    request.json = Some(json);
     request.attachment = Some(bytes);
     Ok(request)
 }

@@ -18,7 +18,7 @@ use crate::supervisor::info::resident;
 use crate::supervisor::pool::{Inner, load_request};
 use crate::supervisor::process::Process;
 use crate::supervisor::spawn::Launch;
-use crate::wire::protocol::{Hello, Operation, SessionSettings, json_of};
+use crate::wire::protocol::{Hello, LoadOptions, Operation, SessionSettings, json_of};
 
 /// The only model of such a runner.
 const MODEL: u32 = 1;
@@ -38,11 +38,15 @@ pub(super) async fn validate(
     let (process, _) = bounds.limit(launch.start()).await??;
     let attempt = Attempt { process, limits: settings.validation, bounds, context: &context };
     let empty = resident(attempt.process.pid()).now_bytes;
-    let facts = attempt.load(slot, model.clone()).await?;
+    // A model need not be for a slot, but what its metadata says of it must hold: who reads that would be misled.
+    let options = LoadOptions { slot: slot.or(scan.claims), is_claim: slot.is_none() };
+    let facts = attempt.load(&options, model.clone()).await?;
     let loaded = attempt.peak();
     let (trial, trial_failure) = match attempt.run(slot).await? {
         Ran::ToItsEnd(trial) => (Some(trial), None),
         Ran::NotAtAll => (None, None),
+        // Neither will it run with any other input.
+        Ran::Into(reason) if scan.ignores_inputs => return Err(RunnerError::ModelRefused { reason }),
         Ran::Into(failure) => (None, Some(failure)),
     };
     // A runner that died in the trial has no memory any more.
@@ -99,8 +103,8 @@ impl Attempt<'_> {
         resident(self.process.pid()).peak_bytes
     }
 
-    async fn load(&self, slot: Option<Slot>, model: Bytes) -> Result<ModelFacts, RunnerError> {
-        let loaded = self.call(load_request(MODEL, slot, model)?, self.limits.load_timeout).await;
+    async fn load(&self, options: &LoadOptions, model: Bytes) -> Result<ModelFacts, RunnerError> {
+        let loaded = self.call(load_request(MODEL, options, model)?, self.limits.load_timeout).await;
         let parts = loaded.map_err(|error| self.blame(error, "loading the model", self.limits.load_timeout))?;
         json_of(&parts).ok_or_else(malformed)
     }

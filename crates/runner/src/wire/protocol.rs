@@ -237,10 +237,19 @@ pub(crate) struct InferOptions {
 }
 
 /// How a model is loaded.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LoadOptions {
     /// What it must be fit for.
     pub(crate) slot: Option<Slot>,
+    /// Nobody asked for that slot: the file's metadata claims to be for it.
+    pub(crate) is_claim: bool,
+}
+
+impl LoadOptions {
+    /// For a slot, or for none.
+    pub(crate) fn of(slot: Option<Slot>) -> Self {
+        Self { slot, is_claim: false }
+    }
 }
 
 /// A held picture for a vision model.

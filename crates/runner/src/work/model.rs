@@ -49,7 +49,8 @@ impl Model {
         let first = engine.load(bytes, &session_options)?;
         let (signature, metadata) = (first.signature(), first.metadata());
         // A model that does not fit is refused before its other copies are made.
-        let profile = options.slot.map(|slot| read_profile(slot, &signature, &metadata)).transpose()?;
+        let profile = options.slot.map(|slot| read_profile(slot, &signature, &metadata)).transpose();
+        let profile = profile.map_err(|error| if options.is_claim { unlike_its_metadata(error) } else { error })?;
         let mut sessions = vec![first];
         for _ in 1..settings.copies.max(1) {
             sessions.push(engine.load(bytes, &session_options)?);
@@ -86,6 +87,13 @@ fn read_profile(slot: Slot, signature: &Signature, metadata: &Metadata) -> Resul
     let (inputs, outputs) = (facts_of(&signature.inputs), facts_of(&signature.outputs));
     ModelProfile::read(task_of(slot), &inputs, &outputs, &metadata.custom)
         .map_err(|error| Failure::new(Status::ModelRefused, error.to_string()))
+}
+
+/// Whoever meant the file for no slot has to be told what it has to do with one.
+fn unlike_its_metadata(mut refused: Failure) -> Failure {
+    let remedy = "correct its metadata, or take \"task\" out of it to serve plain tensors";
+    refused.words = format!("the file's metadata does not fit the model: {}; {remedy}", refused.words);
+    refused
 }
 
 /// The profile of a model that was loaded for no slot, by the first slot that it fits.

@@ -63,6 +63,8 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("reconcile.long_running_s", 1.0, YEAR_S),
     ("reconcile.orphan_grace_hours", 1.0, 8_784.0),
     ("limits.open_tasks_per_tenant", 1.0, 1_000_000_000.0),
+    ("limits.open_requests", 1.0, 1_000_000.0),
+    ("limits.open_requests_per_tenant", 1.0, 1_000_000.0),
     ("limits.max_image_px", 1.0, 4_294_836_225.0),
     ("callback.timeout_s", 1.0, 3_600.0),
     ("callback.max_attempts", 1.0, 1_000.0),

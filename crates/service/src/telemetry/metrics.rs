@@ -148,9 +148,9 @@ pub fn queue_depth(queue: QueueName, status: TaskStatus, count: u64, oldest_age:
     gauge!(QUEUE_OLDEST_AGE, "queue" => queue.as_str(), "status" => status.as_str()).set(oldest_age.as_secs_f64());
 }
 
-/// Sets how many messages a queue without rows of its own holds.
-pub fn queue_messages(queue: QueueName, count: u64) {
-    gauge!(QUEUE_DEPTH, "queue" => queue.as_str(), "status" => TaskStatus::Queued.as_str()).set(count as f64);
+/// Sets how many messages a queue without rows of its own holds, and for how long the oldest of them has waited.
+pub fn queue_messages(queue: QueueName, count: u64, oldest_age: Duration) {
+    queue_depth(queue, TaskStatus::Queued, count, oldest_age);
 }
 
 /// Sets how many inferences may run at once, and how many do.

@@ -1,11 +1,13 @@
 //! A whole application in a temporary folder, and short ways to talk to it.
 
 mod app;
+mod artifacts;
 mod client;
 mod ml;
 mod models;
 
 pub use app::TestApp;
+pub use artifacts::artifact;
 pub use client::{Answer, Client, form};
 pub use ml::{AUDIO, BROKEN, CRASHING, MODEL, PICTURE, SLOW, UNKNOWN};
 
