@@ -1,13 +1,12 @@
 //! Which path leads to which handler, and what lies around all of them.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use ortolan_domain::ErrorCode;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::error::ApiError;
-use crate::middleware::{cors, edge, guard};
+use crate::middleware::Around;
 use crate::state::ApiState;
 use crate::{
     cache, health, jobs, keys, me, media, model_cache, models, openapi, pages, pipelines, predict, predictions,
@@ -21,7 +20,6 @@ const BASE: &str = "/api/v1";
 pub fn router(state: ApiState, service: Router) -> Router {
     let (endpoints, document) = endpoints().split_for_parts();
     let document = openapi::to_json(&openapi::finish(document));
-    let cors = cors(&state.settings().cors_origins);
     endpoints
         .merge(pages::routes(document))
         .merge(v2::routes_of_named_tenant())
@@ -30,11 +28,9 @@ pub fn router(state: ApiState, service: Router) -> Router {
             ApiError::new(ErrorCode::MethodNotAllowed, ErrorCode::MethodNotAllowed.title())
         })
         .with_state(state.clone())
-        .layer(from_fn_with_state(state.clone(), guard))
-        // Not behind the guard: a busy service is still alive.
-        .merge(service)
-        .layer(cors)
-        .layer(from_fn_with_state(state, edge))
+        .layer(Around::endpoints(state.clone()))
+        // A busy service is still alive.
+        .merge(service.layer(Around::vital_signs(state)))
 }
 
 /// The OpenAPI document of [`router`], as JSON: what `docs/openapi.json` must hold.

@@ -8,6 +8,7 @@ mod fairness;
 mod floors;
 mod http;
 mod load;
+mod peers;
 mod predict;
 mod report;
 mod server;
@@ -30,7 +31,7 @@ const USAGE: &str = "usage: ./dev bench [tasks|fairness|vision] [--production] [
   vision       detection tasks on photographs of 1920 x 1080 pixels, on one core and on two, beside ONNX Runtime alone and beside a
                pipeline of OpenCV and ONNX Runtime in Python
   --production tasks through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
-               syncs its commits, and Redis
+               syncs its commits, and Redis; beside procrastinate and FastAPI with Celery on the same servers
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
@@ -121,10 +122,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
 
 impl Settings {
     fn cells(&self) -> impl Iterator<Item = Cell> {
-        let has_table = self.production;
-        Cell::IN_ROUNDS
-            .into_iter()
-            .filter(move |cell| (has_table || *cell != Cell::Table) && cell.title().contains(self.only.as_str()))
+        let is_wanted = |cell: &Cell| cell.is_possible(self.production) && cell.title().contains(self.only.as_str());
+        Cell::IN_ROUNDS.into_iter().filter(is_wanted)
     }
 
     fn parse(arguments: &[String]) -> Result<Self> {

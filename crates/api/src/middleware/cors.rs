@@ -2,11 +2,26 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, header};
+use axum::extract::Request;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// How long a browser may remember what it was told.
 const MAX_AGE: Duration = Duration::from_secs(3600);
+
+/// What an answer depends on beside its address, whoever asks.
+const VARY: HeaderValue =
+    HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
+
+/// False for what no page of another origin can have sent, which has no use for the headers of [`cors`].
+pub fn concerns_browsers(request: &Request) -> bool {
+    request.method() == Method::OPTIONS || request.headers().contains_key(header::ORIGIN)
+}
+
+/// Tells caches that a page may get another answer.
+pub fn vary_by_origin(headers: &mut HeaderMap) {
+    headers.append(header::VARY, VARY);
+}
 
 /// Lets pages of these origins call; `*` stands for any. Cookies are never sent across origins, only keys.
 pub fn cors(origins: &[String]) -> CorsLayer {

@@ -1,9 +1,9 @@
-//! The outermost layer: the request's id, its time, its line in the log, and refusals as problem documents.
+//! The outermost part: the request's id, its time, its line in the log, and refusals as problem documents.
 
+use std::pin::Pin;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use ortolan_domain::{ErrorCode, Origin, TraceContext};
@@ -11,41 +11,62 @@ use ortolan_service::telemetry::metrics::http_answered;
 use ortolan_service::telemetry::trace::{Span, SpanKind};
 use tracing::{Instrument, field};
 
-use super::{RequestId, drain, origin, request_id};
+use super::drain::{self, Rest};
+use super::{RequestId, origin, request_id};
 use crate::error::ApiError;
-use crate::state::ApiState;
+use crate::settings::ApiSettings;
 use crate::v2;
 
 const RESPONSE_TIME: HeaderName = HeaderName::from_static("x-response-time");
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
-/// Gives the request its id, times and logs it, and writes a refusal out as a problem document.
-pub async fn edge(State(state): State<ApiState>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id::of_request(request.headers());
-    let id_text = id.to_str().unwrap_or_default().to_owned();
-    request.extensions_mut().insert(RequestId(id_text.clone()));
-    let line = AccessLine::of(&request);
-    let mut work = line.begin_span(request.headers());
-    let trace = work.context();
-    let span =
-        tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty, trace_id = field::Empty);
-    if let Some(trace) = trace {
-        span.record("trace_id", format!("{:032x}", trace.trace_id));
+/// What is known of a request before it is answered.
+pub struct Edge {
+    started: Instant,
+    id: HeaderValue,
+    id_text: String,
+    line: AccessLine,
+    /// The request's part of a trace.
+    work: Span,
+    /// What every line about the request says.
+    span: tracing::Span,
+    rest: Option<Rest>,
+}
+
+impl Edge {
+    /// Gives the request its id, and notes when it came.
+    pub fn of(request: &mut Request, settings: &ApiSettings) -> Self {
+        let started = Instant::now();
+        let id = request_id::of_request(request.headers());
+        let id_text = id.to_str().unwrap_or_default().to_owned();
+        request.extensions_mut().insert(RequestId(id_text.clone()));
+        let line = AccessLine::of(request);
+        let work = line.begin_span(request.headers());
+        let span =
+            tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty, trace_id = field::Empty);
+        if let Some(trace) = work.context() {
+            span.record("trace_id", format!("{:032x}", trace.trace_id));
+        }
+        let rest = drain::keep_rest(request, settings);
+        Self { started, id, id_text, line, work, span, rest }
     }
-    let rest = drain::keep_rest(&mut request, state.settings());
-    let run = async {
-        let mut response = next.run(request).await;
-        drain::finish_before_refusal(rest, response.status()).await;
-        write_refusal(&mut response, &line.path, &id_text);
-        line.log(&response, started);
+
+    /// Waits for the answer, times and logs it, and writes a refusal out as a problem document.
+    pub async fn finish(self, answer: Pin<&mut impl Future<Output = Response>>) -> Response {
+        let Self { started, id, id_text, line, mut work, span, rest } = self;
+        let run = async {
+            let mut response = answer.await;
+            drain::finish_before_refusal(rest, response.status()).await;
+            write_refusal(&mut response, &line.path, &id_text);
+            line.log(&response, started);
+            response
+        };
+        let origin = Origin { request_id: Some(id_text.clone()), trace: work.context() };
+        let mut response = origin::within(origin, run.instrument(span)).await;
+        line.end_span(&mut work, response.status(), &id_text);
+        add_headers(&mut response, id, started);
         response
-    };
-    let origin = Origin { request_id: Some(id_text.clone()), trace };
-    let mut response = origin::within(origin, run.instrument(span)).await;
-    line.end_span(&mut work, response.status(), &id_text);
-    add_headers(&mut response, id, started);
-    response
+    }
 }
 
 /// Writes a refusal's document into its answer; an error that no handler made gets the document of its status.

@@ -1,5 +1,7 @@
 //! One prediction: the cache, then the ML service, at most once for equal questions.
 
+use std::pin::pin;
+
 use ortolan_domain::tensor::{Tensor, digest};
 use ortolan_domain::{ErrorCode, TenantId, hash};
 use ortolan_ml_client::InferRequest;
@@ -9,7 +11,7 @@ use super::answer::{Question, SharedAnswer, from_cache, to_cache};
 use super::deadline::Deadline;
 use super::target::Target;
 use crate::error::ApiError;
-use crate::middleware::origin;
+use crate::middleware::trace;
 use crate::quarantine::refuse_quarantined_pair;
 use crate::state::ApiState;
 
@@ -58,7 +60,8 @@ impl ApiState {
     pub(crate) async fn predict(&self, asked: Asked<'_>) -> Result<Answered, ApiError> {
         let wish = if self.settings().prediction_cache.is_some() { asked.cache } else { CacheUse::None };
         let deadline = asked.deadline;
-        deadline.meet(self.answer(asked, wish)).await
+        let answer = pin!(self.answer(asked, wish));
+        deadline.meet(answer).await
     }
 
     async fn answer(&self, mut asked: Asked<'_>, wish: CacheUse) -> Result<Answered, ApiError> {
@@ -118,7 +121,7 @@ impl ApiState {
             timeout: asked.deadline.left(),
             batching: None,
             request_id: asked.request_id,
-            trace: origin().trace,
+            trace: trace(),
         };
         match self.inference.infer(request).await {
             Ok(answer) => Ok(SharedAnswer::new(answer)),

@@ -99,8 +99,14 @@ impl Redis {
     }
 
     /// Waits for an answer, but not longer than anyone may.
-    pub(super) async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        within(self.0.settings.answer_limit, answer).await
+    ///
+    /// A command of fred's is a future of some twenty kilobytes. On the heap it takes them while Redis is asked; as a part of this
+    /// future it would make every one that may ask Redis, each request of the API among them, as large at all times.
+    pub(super) fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> impl Future<Output = Result<T, Error>> {
+        within(self.0.settings.answer_limit, Box::pin(answer))
     }
 
     pub(super) fn settings(&self) -> &RedisSettings {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use metrics::{
-    Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
 const REQUESTS: &str = "ortolan_ml_infer_requests_total";
@@ -131,7 +131,10 @@ pub(super) fn cache_asked(is_hit: bool) {
 
 /// Sets how many inferences wait for their turn.
 pub fn pending(count: usize) {
-    gauge!(NV_PENDING).set(count as f64);
+    static PENDING: OnceLock<Gauge> = OnceLock::new();
+    if is_recorded() {
+        PENDING.get_or_init(|| gauge!(NV_PENDING)).set(count as f64);
+    }
 }
 
 /// Sets how long the latest load of a model took.

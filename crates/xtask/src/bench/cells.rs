@@ -11,7 +11,7 @@ use super::client::{Client, Tenant};
 use super::load::{Count, closed_loop};
 use super::server::Server;
 use super::stores::Stores;
-use super::{Settings, cpu, floors};
+use super::{Settings, cpu, floors, peers};
 
 const MODEL: &str = "fixtures/models/shapes_det_160.onnx";
 const PICTURE: &str = "fixtures/images/shapes_b.jpg";
@@ -33,6 +33,10 @@ pub enum Cell {
     Disk,
     /// A task's three commits in a bare PostgreSQL table; in the production profile alone.
     Table,
+    /// No-op jobs through procrastinate; in the production profile alone.
+    Procrastinate,
+    /// No-op tasks of FastAPI and Celery, whose state is asked for; in the production profile alone.
+    Celery,
     /// No-op tasks whose submission is answered at their end.
     NoopWaiting,
     /// No-op tasks again, when the table holds many others; in the production profile alone.
@@ -70,10 +74,12 @@ pub struct Sample {
 
 impl Cell {
     /// In the order of measuring: each beside its floor. Those among many others come after all rounds.
-    pub const IN_ROUNDS: [Self; 9] = [
+    pub const IN_ROUNDS: [Self; 11] = [
         Self::Http,
         Self::Disk,
         Self::Table,
+        Self::Procrastinate,
+        Self::Celery,
         Self::NoopWaiting,
         Self::NoopPolling,
         Self::NoopIdle,
@@ -88,6 +94,8 @@ impl Cell {
             Self::Http => "HTTP alone",
             Self::Disk => "disk sync",
             Self::Table => "bare table (pg)",
+            Self::Procrastinate => "procrastinate (pg)",
+            Self::Celery => "FastAPI + Celery",
             Self::NoopWaiting => "no-op tasks, waiting",
             Self::NoopAmongMany => "no-op tasks, 1.1 M others",
             Self::NoopPolling => "no-op tasks, polling",
@@ -101,10 +109,22 @@ impl Cell {
     /// The cells whose figures are its limits, the nearest first.
     pub fn floors(self) -> &'static [Self] {
         match self {
-            Self::NoopWaiting | Self::NoopPolling => &[Self::Http, Self::Table, Self::Disk],
+            Self::NoopWaiting | Self::NoopPolling => {
+                &[Self::Http, Self::Table, Self::Disk, Self::Procrastinate, Self::Celery]
+            }
             Self::NoopAmongMany => &[Self::NoopWaiting],
             Self::Detection => &[Self::RawLoops, Self::RawLoop],
             Self::Http | Self::Disk | Self::Table | Self::NoopIdle | Self::RawLoop | Self::RawLoops => &[],
+            Self::Procrastinate | Self::Celery => &[],
+        }
+    }
+
+    /// True where the servers that it needs are there.
+    pub fn is_possible(self, production: bool) -> bool {
+        match self {
+            Self::Table => production,
+            Self::Procrastinate | Self::Celery => production && peers::are_there(),
+            _ => true,
         }
     }
 }
@@ -152,10 +172,12 @@ impl Bench {
         match cell {
             Cell::Http => Ok(self.load(self.settings.under_way, Client::get_health)),
             Cell::Disk => floors::disk_syncs_per_s(&self.folder, Duration::from_secs(1)).map(Sample::of_loop),
-            Cell::Table => {
-                let stores = self.stores.as_ref().context("only the production profile has a database server")?;
-                stores.table_cycles_per_s(self.settings.cell).map(Sample::of_loop)
+            Cell::Table => self.stores()?.table_cycles_per_s(self.settings.cell).map(Sample::of_loop),
+            Cell::Procrastinate => {
+                peers::procrastinate_per_s(self.stores()?, self.settings.under_way, self.settings.cell)
+                    .map(Sample::of_loop)
             }
+            Cell::Celery => self.celery(),
             Cell::NoopWaiting | Cell::NoopAmongMany => {
                 Ok(self.load(self.settings.under_way, |client| client.task_by_waiting(&self.noop)))
             }
@@ -169,7 +191,11 @@ impl Bench {
 
     /// Fills the table with tasks that have ended and tasks that wait for a later time.
     pub fn add_many_others(&self) -> Result<()> {
-        self.stores.as_ref().context("only the production profile has a database server")?.add_tasks(ENDED, WAITING)
+        self.stores()?.add_tasks(ENDED, WAITING)
+    }
+
+    fn stores(&self) -> Result<&Stores> {
+        self.stores.as_ref().context("only the production profile has servers of data")
     }
 
     /// Stops the server.
@@ -178,13 +204,33 @@ impl Bench {
     }
 
     fn load(&self, threads: usize, work: impl Fn(&mut Client) -> Result<()> + Sync) -> Sample {
+        self.load_on(&self.server, &self.tenant, threads, work)
+    }
+
+    /// Starts FastAPI and Celery for the length of the cell.
+    fn celery(&self) -> Result<Sample> {
+        let server = peers::celery(self.stores()?, &self.folder)?;
+        let everybody = Tenant::of_anybody(server.address);
+        let sample =
+            self.load_on(&server, &everybody, self.settings.under_way, |client| client.task_by_polling(&self.noop));
+        server.stop()?;
+        Ok(sample)
+    }
+
+    fn load_on(
+        &self,
+        server: &Server,
+        tenant: &Tenant,
+        threads: usize,
+        work: impl Fn(&mut Client) -> Result<()> + Sync,
+    ) -> Sample {
         let make = || {
-            let mut client = self.tenant.client();
+            let mut client = tenant.client();
             let work = &work;
             move || work(&mut client)
         };
         let [before, after] = [const { Slot::new([0.0; 3]) }; 2];
-        let now = || [self.server.processor_s(), cpu::own_s(), cpu::machine_s()];
+        let now = || [server.processor_s(), cpu::own_s(), cpu::machine_s()];
         let count = closed_loop(threads, self.settings.cell, make, || before.set(now()), || after.set(now()));
         let length_s = self.settings.cell.as_secs_f64();
         let cores = |which: usize| (after.get()[which] - before.get()[which]) / length_s;

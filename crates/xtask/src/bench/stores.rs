@@ -53,6 +53,18 @@ impl Stores {
         per_s.with_context(|| format!("pgbench said no figure: {}", String::from_utf8_lossy(&output.stderr).trim()))
     }
 
+    /// The address of an empty database of that name.
+    pub fn fresh_database(&self, name: &str) -> Result<String> {
+        self.psql(&format!("DROP DATABASE IF EXISTS {name}"))?;
+        self.psql(&format!("CREATE DATABASE {name}"))?;
+        Ok(with_last_part(&self.database_url, name))
+    }
+
+    /// The same Redis, where nothing of Ortolan's lies.
+    pub fn other_redis(&self) -> String {
+        with_last_part(&self.redis_url, "15")
+    }
+
     /// Adds tasks to every tenant: ended ones, and ones that are due in an hour.
     pub fn add_tasks(&self, ended: u32, waiting: u32) -> Result<()> {
         const NOW: &str = "(EXTRACT(EPOCH FROM now()) * 1000000)::bigint";
@@ -77,6 +89,12 @@ impl Stores {
         }
         Ok(())
     }
+}
+
+/// The address with another database.
+fn with_last_part(url: &str, name: &str) -> String {
+    let host = url.rsplit_once('/').map_or(url, |(host, _)| host);
+    format!("{host}/{name}")
 }
 
 /// Debian keeps it beside the server.
