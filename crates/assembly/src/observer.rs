@@ -42,9 +42,13 @@ impl TaskObserver for ChangeRelay {
         }
         let Some(dispatcher) = self.dispatcher.get().and_then(Weak::upgrade) else { return };
         for change in changes {
-            // Queued and running rows take up the window; every other status means work or room.
-            if !matches!(change.status, TaskStatus::Queued | TaskStatus::Running) {
-                dispatcher.nudge(change.queue);
+            match change.status {
+                TaskStatus::Pending => dispatcher.nudge(change.queue),
+                // They take up the window.
+                TaskStatus::Queued | TaskStatus::Running => {}
+                TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => {
+                    dispatcher.nudge_for_room(change.queue);
+                }
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use ortolan_domain::{Clock, SystemClock};
 use ortolan_queue::Queues;
-use ortolan_results::{Cache, Numbers, Redis, RedisSettings, ResultStore, Signals};
+use ortolan_results::{Cache, Hears, Numbers, Redis, RedisSettings, ResultStore, Signals};
 use ortolan_service::config::{Config, MaskedUrl};
 
 /// Everything but the truth and the objects: what every service has.
@@ -42,16 +42,16 @@ impl Ports {
         }
     }
 
-    /// Ports that all processes on the configured Redis share.
-    pub async fn shared(config: &Config) -> Result<Self> {
+    /// Ports that all processes on the configured Redis share; of frequent signals this one hears those.
+    pub async fn shared(config: &Config, hears: Hears) -> Result<Self> {
         let url = config.redis_url()?.context("this service needs profile = \"production\" (ORTOLAN_PROFILE) and redis.url (REDIS_URL); `ortolan up` needs neither")?;
-        Self::on_redis(config, url).await
+        Self::on_redis(config, url, hears).await
     }
 
-    async fn on_redis(config: &Config, url: &MaskedUrl) -> Result<Self> {
+    async fn on_redis(config: &Config, url: &MaskedUrl, hears: Hears) -> Result<Self> {
         let clock = SystemClock::shared();
         let queues = Queues::redis(url.expose()).await?;
-        let redis = Redis::connect(redis_settings(config, url)).await?;
+        let redis = Redis::connect(RedisSettings { hears, ..redis_settings(config, url) }).await?;
         let (signals, results) = (Signals::redis(&redis), ResultStore::redis(&redis, clock.clone()));
         let results = results.keeping(config.results.ttl, config.results.done_ttl);
         let board = Cache::redis(&redis, clock.clone());

@@ -1,6 +1,7 @@
 //! The loops that dispatch, and the way around them for one task.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ortolan_domain::job::{Attempt, delivery_id};
@@ -37,7 +38,15 @@ pub struct Dispatcher {
     queues: Queues,
     clock: Arc<dyn Clock>,
     limits: DispatchLimits,
-    wanted: [Notify; QueueName::TASKS.len()],
+    wanted: [Wanted; QueueName::TASKS.len()],
+}
+
+/// A wish for a pass over a queue.
+#[derive(Default)]
+struct Wanted {
+    bell: Notify,
+    /// There is something to dispatch, unless another process was quicker.
+    has_work: AtomicBool,
 }
 
 impl Dispatcher {
@@ -46,11 +55,24 @@ impl Dispatcher {
         Self { tasks, queues, clock, limits, wanted: Default::default() }
     }
 
-    /// Says that a queue may have something to dispatch, or room for more. Returns at once; many calls make one pass.
+    /// Says that a queue has something to dispatch. Returns at once; many calls make one pass.
     pub fn nudge(&self, queue: QueueName) {
-        if let Some(place) = QueueName::TASKS.iter().position(|name| *name == queue) {
-            self.wanted[place].notify_one();
+        if let Some(wanted) = self.wanted(queue) {
+            wanted.has_work.store(true, Ordering::Release);
+            wanted.bell.notify_one();
         }
+    }
+
+    /// Says that a queue has room for more, if more waits. The same, but the pass looks first: mostly nothing waits, and a pass that
+    /// moves nothing would only keep others from theirs.
+    pub fn nudge_for_room(&self, queue: QueueName) {
+        if let Some(wanted) = self.wanted(queue) {
+            wanted.bell.notify_one();
+        }
+    }
+
+    fn wanted(&self, queue: QueueName) -> Option<&Wanted> {
+        QueueName::TASKS.iter().position(|name| *name == queue).map(|place| &self.wanted[place])
     }
 
     /// Dispatches until `stop`: whenever a queue was nudged, and once a second.
@@ -59,19 +81,27 @@ impl Dispatcher {
         tokio::join!(self.run_queue(gpu, &self.wanted[0], &stop), self.run_queue(cpu, &self.wanted[1], &stop));
     }
 
-    async fn run_queue(&self, queue: QueueName, wanted: &Notify, stop: &CancellationToken) {
+    async fn run_queue(&self, queue: QueueName, wanted: &Wanted, stop: &CancellationToken) {
         let mut failing = false;
         loop {
-            match self.drain(queue).await {
+            match self.pass(queue, wanted.has_work.swap(false, Ordering::AcqRel)).await {
                 Ok(()) => failing = false,
                 Err(error) => report(queue, &error, &mut failing),
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = wanted.notified(), if !failing => {}
+                () = wanted.bell.notified(), if !failing => {}
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+    }
+
+    /// A pass that may find nothing looks before it does anything.
+    async fn pass(&self, queue: QueueName, has_work: bool) -> Result<(), DispatchError> {
+        if has_work || self.tasks.may_dispatch(queue, self.limits, self.clock.now()).await? {
+            self.drain(queue).await?;
+        }
+        Ok(())
     }
 
     /// One pass, and another one at once for as long as whole windows go out: then consumers are faster than this loop.

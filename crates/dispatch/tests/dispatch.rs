@@ -129,6 +129,9 @@ async fn the_loop_dispatches_what_it_is_told_of_and_ends_when_it_should() {
         let id = bench.submit(queue).await;
         bench.dispatcher.nudge(queue);
         assert_eq!(bench.delivery(queue).await.task_id, id);
+        let id = bench.submit(queue).await;
+        bench.dispatcher.nudge_for_room(queue);
+        assert_eq!(bench.delivery(queue).await.task_id, id);
     }
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(30), running).await.expect("it did not end").unwrap();

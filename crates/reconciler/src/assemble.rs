@@ -10,6 +10,7 @@ use ortolan_assembly::published::Publisher;
 use ortolan_assembly::settings::max_crashes;
 use ortolan_assembly::{Ports, Truth, storage};
 use ortolan_blobs::Blobs;
+use ortolan_results::Hears;
 use ortolan_service::config::Config;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,7 +29,7 @@ const LOST_AFTER: Duration = Duration::from_secs(5);
 /// Compares and repairs until the process is told to stop.
 pub async fn serve(process: &Process) -> Result<()> {
     let Process { config, metrics, shutdown } = process;
-    let (ports, blobs) = (Ports::shared(config).await?, storage::blobs(config)?);
+    let (ports, blobs) = (Ports::shared(config, Hears::NONE).await?, storage::blobs(config)?);
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
     let Some(truth) = truth else { return Ok(()) };
     let reconciler = reconciler(config, &ports, &blobs, &truth);

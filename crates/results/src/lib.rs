@@ -20,6 +20,6 @@ mod watchers;
 pub use cache::Cache;
 pub use error::ResultsError;
 pub use numbers::{Number, Numbers};
-pub use redis::{Redis, RedisSettings};
+pub use redis::{Hears, Redis, RedisSettings};
 pub use results::{DONE_TTL, Expected, LOCK_TTL, RESULT_TTL, ResultStore, Waited};
 pub use signals::{Signals, TaskSignal, TaskWatch};

@@ -287,6 +287,9 @@ pub trait TaskStore: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Attempt>, StoreError>;
 
+    /// True when [`dispatch`](Self::dispatch) would move something now. It only reads, so it holds up no writes and no other dispatch.
+    async fn may_dispatch(&self, queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Moves one pending row to `queued`, whatever the limits.
     async fn enqueue(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<EnqueueOutcome, StoreError>;
 

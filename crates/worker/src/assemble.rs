@@ -7,6 +7,7 @@ use ortolan_assembly::presence::{Presence, Who};
 use ortolan_assembly::program::Process;
 use ortolan_assembly::published::Publisher;
 use ortolan_assembly::{Ports, Truth, storage};
+use ortolan_results::Hears;
 use ortolan_service::config::Config;
 
 use crate::{Backoff, Worker, WorkerParts, WorkerSettings};
@@ -16,10 +17,13 @@ pub use callbacks::callbacks;
 /// What the register of processes calls it.
 pub const SERVICE: &str = "worker";
 
+/// Runs wait for their results here.
+const HEARS: Hears = Hears { changes: false, results: true };
+
 /// Works off queues until the process is told to stop.
 pub async fn serve(process: &Process) -> Result<()> {
     let Process { config, metrics, shutdown } = process;
-    let ports = Ports::shared(config).await?;
+    let ports = Ports::shared(config, HEARS).await?;
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
     let Some(truth) = truth else { return Ok(()) };
     let worker = worker(config, &ports, &truth, false);

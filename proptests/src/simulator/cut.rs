@@ -74,6 +74,7 @@ carried! {
     fn artifacts(tenant: TenantId, id: TaskId, limit: u32, offset: u64) -> Option<Page<Artifact>>;
     fn dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Vec<Attempt>;
     fn enqueue(tenant: TenantId, id: TaskId, now: Timestamp) -> EnqueueOutcome;
+    fn may_dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> bool;
     fn undo_dispatch(attempts: &[Attempt], now: Timestamp) -> u64;
     fn take_back_lost(attempts: &[Attempt]) -> u64;
     fn claim(claim: Claim) -> Option<Task>;

@@ -15,12 +15,16 @@ use ortolan_blobs::Blobs;
 use ortolan_domain::SystemClock;
 use ortolan_ml_client::{HttpInference, Inference};
 use ortolan_reconciler::Reconciler;
+use ortolan_results::Hears;
 use ortolan_service::health::{self, Health, HealthRegistry, Importance};
 use ortolan_service::serve::{LateRoutes, Router, ServeLimits, listen, serve as serve_routes};
 use ortolan_store::TaskStore;
 
 use crate::{ApiParts, ApiState};
 use by_hand::ByHand;
+
+/// Clients follow tasks here.
+const HEARS: Hears = Hears { changes: true, results: false };
 
 /// Serves the API until the process is told to stop. It answers from the start, that it is not ready at first.
 pub async fn serve(process: &Process) -> Result<()> {
@@ -54,7 +58,7 @@ fn routes_while_waiting(process: &Process) -> Router {
 /// Waits for the database and opens the API's routes; `None` when the process is told to stop before it is there.
 async fn open(process: &Process, late: &LateRoutes) -> Result<Option<Truth>> {
     let Process { config, shutdown, .. } = process;
-    let (ports, blobs) = (Ports::shared(config).await?, storage::blobs(config)?);
+    let (ports, blobs) = (Ports::shared(config, HEARS).await?, storage::blobs(config)?);
     let truth = Truth::open(config, &ports, config.database.max_connections, shutdown).await?;
     let Some(truth) = truth else { return Ok(None) };
     let given = config.secrets.operator_key.as_ref().map(|key| key.expose().as_str());

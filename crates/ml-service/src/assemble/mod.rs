@@ -13,7 +13,7 @@ use ortolan_assembly::{Ports, checks, host, settings::tensor_bytes, storage};
 use ortolan_blobs::Blobs;
 use ortolan_engine::Gpus;
 use ortolan_ml_client::Inference;
-use ortolan_results::Number;
+use ortolan_results::{Hears, Number};
 use ortolan_runner::RunnerPool;
 use ortolan_service::config::{Config, ModelInit};
 use ortolan_service::health::{self, HealthRegistry, Importance};
@@ -39,7 +39,7 @@ pub fn begin() -> Option<ExitCode> {
 /// Runs models until the process is told to stop. It has no database.
 pub async fn serve(process: &Process) -> Result<()> {
     let Process { config, metrics, shutdown } = process;
-    let (ports, blobs) = (Ports::shared(config).await?, storage::blobs(config)?);
+    let (ports, blobs) = (Ports::shared(config, Hears::NONE).await?, storage::blobs(config)?);
     let host = host();
     let number = tokio::select! {
         number = ports.numbers.hold(&host, config.ml.worker_id) => number,

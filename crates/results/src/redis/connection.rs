@@ -14,7 +14,7 @@ use ortolan_domain::job::Attempt;
 use tokio::task::JoinSet;
 
 use super::breaker::{Breaker, mend};
-use super::signals::{self, Outbox};
+use super::signals::{self, Hears, Outbox};
 use crate::ResultsError;
 use crate::signals::Hub;
 use crate::watchers::Watchers;
@@ -41,13 +41,15 @@ pub struct RedisSettings {
     pub connections: usize,
     /// Begin of every key of the cache.
     pub cache_prefix: String,
+    /// Which signals this process hears.
+    pub hears: Hears,
 }
 
 impl RedisSettings {
     /// The usual ones for an address.
     pub fn at(url: impl Into<String>) -> Self {
         let (answer_limit, cache_prefix) = (Duration::from_secs(2), "ortolan:".to_owned());
-        Self { url: url.into(), answer_limit, connections: 10, cache_prefix }
+        Self { url: url.into(), answer_limit, connections: 10, cache_prefix, hears: Hears::ALL }
     }
 }
 
@@ -80,7 +82,13 @@ impl Redis {
         let mut background = JoinSet::new();
         // Both listen before there is a connection, so that they miss nothing of it.
         let (connections, messages) = (subscriber.reconnect_rx(), subscriber.message_rx());
-        background.spawn(signals::subscribe(subscriber.clone(), connections, limit, Arc::clone(&waiters)));
+        background.spawn(signals::subscribe(
+            subscriber.clone(),
+            settings.hears,
+            connections,
+            limit,
+            Arc::clone(&waiters),
+        ));
         background.spawn(signals::receive(messages, outbox.origin(), Arc::clone(&hub), Arc::clone(&waiters)));
         background.spawn(signals::send(pool.next().clone(), outbox.origin(), outgoing, limit));
         let asked = pool.clone();

@@ -12,3 +12,4 @@ mod results;
 mod signals;
 
 pub use connection::{Redis, RedisSettings};
+pub use signals::Hears;

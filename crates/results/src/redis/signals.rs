@@ -17,8 +17,10 @@ use super::connection::within;
 use crate::signals::{Hub, Signal};
 use crate::watchers::Watchers;
 
-/// Where signals between services travel.
+/// Where signals between services travel that everyone hears.
 const SIGNALS: &str = "ortolan:signals";
+/// Where changes of tasks travel.
+const CHANGES: &str = "ortolan:changes";
 /// Where the attempts travel whose results are there.
 pub(super) const RESULTS: &str = "ortolan:results";
 /// How many signals may wait to be published; what does not fit is lost.
@@ -28,6 +30,28 @@ const BATCH: usize = 256;
 /// Least time between two messages of a process. Under load many signals share one, as each message wakes all processes; a lone signal
 /// waits for nothing.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Which frequent signals a process hears. Each message wakes everyone who hears it, and under load there are thousands a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hears {
+    /// Changes of tasks, for those who follow tasks.
+    pub changes: bool,
+    /// That a result is there, for those who wait for results.
+    pub results: bool,
+}
+
+impl Hears {
+    /// All of them.
+    pub const ALL: Self = Self { changes: true, results: true };
+    /// None of them.
+    pub const NONE: Self = Self { changes: false, results: false };
+
+    fn channels(self) -> Vec<&'static str> {
+        let frequent = [(self.changes, CHANGES), (self.results, RESULTS)];
+        let frequent = frequent.into_iter().filter_map(|(is_heard, channel)| is_heard.then_some(channel));
+        std::iter::once(SIGNALS).chain(frequent).collect()
+    }
+}
+
 /// Between the number of the process that speaks and its signals.
 const SEPARATOR: u8 = b'\n';
 
@@ -69,13 +93,22 @@ pub(super) async fn send(client: Client, origin: u64, mut outgoing: mpsc::Receiv
         {
             batch.push(another);
         }
-        let count = batch.len() as u64;
-        let published = client.publish::<(), _, _>(SIGNALS, written(origin, &batch));
-        if let Err(error) = within(limit, published).await {
-            metrics::counter!("ortolan_signals_lost_total").increment(count);
-            tracing::debug!(%error, count, "signals were lost");
+        let (changes, others): (Vec<_>, Vec<_>) =
+            batch.drain(..).partition(|signal| matches!(signal, Signal::Changes(_)));
+        for (channel, signals) in [(SIGNALS, others), (CHANGES, changes)] {
+            if !signals.is_empty() {
+                publish(&client, channel, origin, &signals, limit).await;
+            }
         }
-        batch.clear();
+    }
+}
+
+async fn publish(client: &Client, channel: &str, origin: u64, signals: &[Signal], limit: Duration) {
+    let count = signals.len() as u64;
+    let published = client.publish::<(), _, _>(channel, written(origin, signals));
+    if let Err(error) = within(limit, published).await {
+        metrics::counter!("ortolan_signals_lost_total").increment(count);
+        tracing::debug!(%error, count, channel, "signals were lost");
     }
 }
 
@@ -103,12 +136,13 @@ fn read(message: &[u8], origin: u64) -> Option<Vec<Signal>> {
 /// Subscribes whenever the connection is there anew. Results may have come while it was not: those who wait look again.
 pub(super) async fn subscribe(
     subscriber: SubscriberClient,
+    hears: Hears,
     mut connections: broadcast::Receiver<Server>,
     limit: Duration,
     waiters: Arc<Watchers<Attempt, ()>>,
 ) {
     while !matches!(connections.recv().await, Err(RecvError::Closed)) {
-        if let Err(error) = within(limit, subscriber.subscribe(vec![SIGNALS, RESULTS])).await {
+        if let Err(error) = within(limit, subscriber.subscribe(hears.channels())).await {
             tracing::warn!(%error, "signals are missed until the next connection");
         }
         waiters.notify_all(());
@@ -148,11 +182,13 @@ fn pass_on(message: &Message, origin: u64, hub: &Hub, waiters: &Watchers<Attempt
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ortolan_domain::TaskId;
+    use ortolan_domain::route::QueueName;
+    use ortolan_domain::{TaskId, TaskStatus, TenantId};
 
     use super::*;
     use crate::redis::{Redis, RedisSettings};
     use crate::results::Kept;
+    use crate::signals::{Signals, TaskSignal};
 
     #[test]
     fn a_process_hears_the_others_and_not_itself() {
@@ -180,5 +216,46 @@ mod tests {
             here.put_result(attempt, Bytes::new(), Kept { result: minute, done: minute }).await.unwrap();
             tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.expect("no signal came");
         }
+    }
+
+    #[tokio::test]
+    async fn only_who_wants_to_is_told_of_every_change() {
+        let url = std::env::var("ORTOLAN_TEST_REDIS_URL")
+            .expect("ORTOLAN_TEST_REDIS_URL is not set: run the tests with `./dev test`, which starts a Redis server");
+        let connect = async |hears| {
+            let redis = Redis::connect(RedisSettings { hears, ..RedisSettings::at(&url) }).await.unwrap();
+            Signals::redis(&redis)
+        };
+        let (speaker, api, worker) = (
+            connect(Hears::NONE).await,
+            connect(Hears::ALL).await,
+            connect(Hears { changes: false, results: true }).await,
+        );
+        let change = TaskSignal {
+            attempt: Attempt { task_id: TaskId::generate(), attempt: 1 },
+            tenant_id: TenantId::generate(),
+            queue: QueueName::CpuJobs,
+            status: TaskStatus::Running,
+            version: 3,
+        };
+        let [mut followed, mut unheard] = [&api, &worker].map(|signals| signals.watch_task(change.attempt.task_id));
+        let mut keys = worker.keys_changes();
+        let told = async {
+            assert_eq!(followed.changed().await, change);
+            keys.recv().await.unwrap();
+        };
+        // Again and again, as what is said before they listen is lost.
+        let speaking = async {
+            loop {
+                speaker.publish_changes(std::slice::from_ref(&change));
+                speaker.publish_keys_changed();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            told = tokio::time::timeout(Duration::from_secs(30), told) => told.expect("signals come"),
+            () = speaking => unreachable!(),
+        }
+        assert!(tokio::time::timeout(Duration::from_millis(50), unheard.changed()).await.is_err());
     }
 }

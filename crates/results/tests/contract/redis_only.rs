@@ -58,7 +58,7 @@ async fn lost_connections_come_back_with_their_subscriptions() {
             let clients: String = killer.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
             // Several for commands and one for signals, once it has subscribed.
             let ours: Vec<&str> = clients.lines().filter(|line| line.contains(" db=9 ")).collect();
-            if ours.len() >= 10 && ours.iter().any(|line| line.contains(" sub=2 ")) {
+            if ours.len() >= 10 && ours.iter().any(|line| line.contains(" sub=3 ")) {
                 return ours.iter().filter_map(|line| id_of(line)).collect::<Vec<_>>();
             }
         }

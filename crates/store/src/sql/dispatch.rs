@@ -102,6 +102,11 @@ pub(super) async fn dispatch(
     Ok(moved)
 }
 
+/// True when a dispatch would find something.
+pub(super) async fn finds_any(connection: &mut Connection, wish: &Dispatch) -> Result<bool, StoreError> {
+    Ok(!look(connection, wish).await?.chosen.is_empty())
+}
+
 /// Looks again until there is no room or nobody waits: one look gives each tenant little more than an even share.
 async fn fill(
     connection: &mut Connection,

@@ -13,7 +13,7 @@ use ortolan_domain::{KeyId, MediaId, Slot, Task, TaskId, TenantId, TenantSlug, T
 
 use super::super::Store;
 use super::batch::Write;
-use super::dispatch::Dispatch;
+use super::dispatch::{self, Dispatch};
 use super::runs::Heartbeat;
 use super::submit::Submit;
 use super::{artifacts, keys, lists, media, once, processes, slots, steer, tenants, upkeep};
@@ -65,6 +65,10 @@ impl TaskStore for Store {
         now: Timestamp,
     ) -> Result<Vec<Attempt>, StoreError> {
         self.lanes.dispatches().ask(|answer| Write::Dispatch(Dispatch { queue, limits, now }, answer)).await
+    }
+
+    async fn may_dispatch(&self, queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Result<bool, StoreError> {
+        dispatch::finds_any(&mut *self.read().await?, &Dispatch { queue, limits, now }).await
     }
 
     async fn enqueue(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<EnqueueOutcome, StoreError> {

@@ -4,7 +4,7 @@ use ortolan_domain::route::QueueName;
 use ortolan_domain::{Priority, TaskId, TaskStatus};
 use ortolan_store::{DispatchLimits, EnqueueOutcome, Tenant};
 
-use crate::fixture::{Fixture, QUEUE, WIDE, at, claim, fence, task_of};
+use crate::fixture::{Fixture, WIDE, at, claim, fence, task_of};
 
 async fn submit_for(f: &Fixture, tenant: &Tenant, count: usize) -> Vec<TaskId> {
     let mut ids = Vec::new();
@@ -72,8 +72,8 @@ pub(crate) async fn rows_that_wait_or_expired_stay(f: Fixture) {
     let mut future = f.new_task();
     future.created_at = at(50);
     let future = f.submit(future).await;
-    assert_eq!(f.stores.tasks.dispatch(QUEUE, WIDE, at(10)).await.unwrap(), []);
-    let moved = f.stores.tasks.dispatch(QUEUE, WIDE, at(50)).await.unwrap();
+    assert_eq!(f.dispatch_at(WIDE, 10).await, []);
+    let moved = f.dispatch_at(WIDE, 50).await;
     assert_eq!(moved.iter().map(|attempt| attempt.task_id).collect::<Vec<_>>(), [future]);
 }
 

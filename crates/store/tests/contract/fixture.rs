@@ -103,7 +103,15 @@ impl Fixture {
     }
 
     pub(crate) async fn dispatch(&self, limits: DispatchLimits) -> Vec<Attempt> {
-        self.stores.tasks.dispatch(QUEUE, limits, at(0)).await.unwrap()
+        self.dispatch_at(limits, 0).await
+    }
+
+    /// What a dispatch moves, which must be something exactly when the question said so.
+    pub(crate) async fn dispatch_at(&self, limits: DispatchLimits, time: i64) -> Vec<Attempt> {
+        let is_foretold = self.stores.tasks.may_dispatch(QUEUE, limits, at(time)).await.unwrap();
+        let moved = self.stores.tasks.dispatch(QUEUE, limits, at(time)).await.unwrap();
+        assert_eq!(is_foretold, !moved.is_empty());
+        moved
     }
 
     /// A queued task.

@@ -112,7 +112,7 @@ pub(crate) async fn mixed_load_keeps_every_invariant(f: Fixture) {
 async fn one_life(f: &Fixture, kind: usize) -> ortolan_domain::TaskId {
     let tasks = &f.stores.tasks;
     let id = f.submit(f.new_task()).await;
-    f.dispatch(WIDE).await;
+    tasks.dispatch(QUEUE, WIDE, at(0)).await.unwrap();
     let task = f.get(id).await;
     if task.status != TaskStatus::Queued {
         tasks.cancel(f.tenant.id, id, at(3)).await.unwrap();
