@@ -27,9 +27,12 @@ pub(super) const RESULTS: &str = "ortolan:results";
 const OUTGOING: usize = 4_096;
 /// How many travel in one message.
 const BATCH: usize = 256;
-/// Least time between two messages of a process. Under load many signals share one, as each message wakes all processes; a lone signal
-/// waits for nothing.
+/// Least time between two rounds of messages of a process. Under load many signals share a message, as each wakes all who hear its
+/// channel; a lone signal waits for nothing.
 const PAUSE: Duration = Duration::from_millis(1);
+/// Between the number of the process that speaks and its signals.
+const SEPARATOR: u8 = b'\n';
+
 /// Which frequent signals a process hears. Each message wakes everyone who hears it, and under load there are thousands a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hears {
@@ -51,9 +54,6 @@ impl Hears {
         std::iter::once(SIGNALS).chain(frequent).collect()
     }
 }
-
-/// Between the number of the process that speaks and its signals.
-const SEPARATOR: u8 = b'\n';
 
 /// Where signals wait to be published.
 pub(crate) struct Outbox {

@@ -23,7 +23,7 @@ pub(super) struct GraphScan<'a> {
     pub(super) calls: Calls<'a>,
     inputs: Vec<&'a [u8]>,
     initializers: HashSet<&'a [u8]>,
-    /// Names that nodes of the main graph and its inner graphs ask for, and the names of its outputs.
+    /// Names that nodes ask for, those of inner graphs and of functions too, and the names of the outputs.
     asked_for: HashSet<&'a [u8]>,
     outputs: usize,
 }
@@ -52,8 +52,8 @@ impl<'a> GraphScan<'a> {
         Ok(())
     }
 
-    /// True when neither a node nor an output is an input's. Inner graphs may hide a name behind one of their own, so false
-    /// proves nothing.
+    /// True when no node asks for an input, and none is an output. Inner graphs and functions may mean a name of their own by the same
+    /// word, so false proves nothing.
     pub(super) fn ignores_inputs(&self) -> bool {
         let given = self.inputs.iter().filter(|name| !self.initializers.contains(*name));
         !given.into_iter().any(|name| self.asked_for.contains(name))
