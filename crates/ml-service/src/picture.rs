@@ -11,7 +11,7 @@ use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, hash, slot};
 use ortolan_ml_client::BatchClose;
-use ortolan_runner::{Area, CallContext, ModelKey, VisionAnswer, VisionRequest};
+use ortolan_runner::{Area, CallContext, ModelKey, ModelSource, RunnerError, VisionAnswer, VisionRequest};
 use ortolan_service::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,15 @@ use crate::stats::Ran;
 
 /// Larger inputs are hashed on a thread that may block.
 const HASH_INLINE_BYTES: usize = 1 << 20;
+
+/// How a look at a picture went.
+struct Looked {
+    /// How long it waited for its turn.
+    waited: Duration,
+    /// How long everything else took.
+    took: Duration,
+    answer: Result<VisionAnswer, RunnerError>,
+}
 
 impl MlService {
     /// Fetches model and picture, waits for the tenant's turn and lets its runner do the rest.
@@ -39,20 +48,66 @@ impl MlService {
         let key = self.key(ModelRef::new(job.tenant.clone(), slot));
         let model = self.model(&key.model).await?;
         let media = self.media(job.input.as_ref()).await?;
-        let (permit, waited) = self.device_permit(job, cancel).await?;
-        let wait_ms = waited.as_secs_f64() * 1e3;
-        let context = CallContext::cancelled_by(cancel.clone())
-            .with_deadline(self.0.instant(job.deadline_at))
-            .with_permit(permit)
-            .with_progress(self.progress_of(job.attempt));
+        let sha256 = model.sha256().to_owned();
         let request = VisionRequest { slot, options: convert::options(config), area };
-        let (sha256, began) = (ortolan_runner::ModelSource::sha256(&*model).to_owned(), Instant::now());
-        let answer = self.0.pool.vision(&key, model, request, media, context).await;
-        let answer = answer.map(|(answer, _facts)| answer);
+        let looked = match self.0.pool.pictures_ahead(key.worker_id) {
+            0 => self.look_at_once(job, &key, model, request, media, cancel).await?,
+            _ => self.look_when_ready(job, &key, model, request, media, cancel).await?,
+        };
+        let Looked { waited, took, answer } = looked;
         let answer = answer.map_err(|error| convert::crash(&error, slot, &sha256, job));
-        let answer = self.looked(&key, waited, began.elapsed(), answer)?;
-        let timings = convert::timings(wait_ms, answer.timings);
+        let answer = self.looked(&key, waited, took, answer)?;
+        let timings = convert::timings(milliseconds(waited), answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
+    }
+
+    /// Decodes and runs under one permit: the processor is the device, and decoding takes of it what running does.
+    async fn look_at_once(
+        &self,
+        job: &MlJob,
+        key: &ModelKey,
+        model: Arc<LocalModel>,
+        request: VisionRequest,
+        media: Bytes,
+        cancel: &CancellationToken,
+    ) -> Result<Looked, MlError> {
+        let (permit, waited) = self.device_permit(job, cancel).await?;
+        let (context, began) = (self.context(job, cancel).with_permit(permit), Instant::now());
+        let answer = self.0.pool.vision(key, model, request, media, context).await;
+        Ok(Looked { waited, took: began.elapsed(), answer: answer.map(|(answer, _facts)| answer) })
+    }
+
+    /// Decodes and packs before it is the picture's turn on the device, so that the device never waits for a decoder.
+    async fn look_when_ready(
+        &self,
+        job: &MlJob,
+        key: &ModelKey,
+        model: Arc<LocalModel>,
+        request: VisionRequest,
+        media: Bytes,
+        cancel: &CancellationToken,
+    ) -> Result<Looked, MlError> {
+        let arrived = Instant::now();
+        // Decoded pictures take memory while they wait: only so many at a time, each until its runner has let go of it.
+        let place = Arc::new(self.turn(&self.0.pictures, job, cancel).await?);
+        let in_line = arrived.elapsed();
+        let (context, began) = (self.context(job, cancel).with_permit(Arc::clone(&place)), Instant::now());
+        let ready = match self.0.pool.make_ready(key, model, request, media, context).await {
+            Ok(ready) => ready,
+            Err(error) => return Ok(Looked { waited: in_line, took: began.elapsed(), answer: Err(error) }),
+        };
+        let made_ready = began.elapsed();
+        let (permit, waited) = self.device_permit(job, cancel).await?;
+        let (context, began) = (self.context(job, cancel).with_permit((permit, place)), Instant::now());
+        let answer = self.0.pool.vision_ready(ready, context).await;
+        Ok(Looked { waited: in_line + waited, took: made_ready + began.elapsed(), answer })
+    }
+
+    /// What bounds a call for a job, and who hears how far it is.
+    fn context(&self, job: &MlJob, cancel: &CancellationToken) -> CallContext {
+        CallContext::cancelled_by(cancel.clone())
+            .with_deadline(self.0.instant(job.deadline_at))
+            .with_progress(self.progress_of(job.attempt))
     }
 
     /// Notes a look of a model at a picture in its numbers, in the metrics and in the log.

@@ -24,7 +24,7 @@ use crate::gate::FairGate;
 use crate::gpus::GpuWatch;
 use crate::stats::Stats;
 
-/// Decoded pictures that pipelines hold for each permit of the device: one that is looked at, one that waits.
+/// Decoded pictures that are held for each permit of the device: one that is looked at, one that waits.
 const PICTURES_PER_PERMIT: usize = 2;
 
 /// What an operator can set.
@@ -90,7 +90,7 @@ pub(crate) struct Inner {
     pub(crate) settings: MlServiceSettings,
     pub(crate) catalog: ModelCatalog,
     pub(crate) gate: FairGate,
-    /// Decoded pictures that are held for pipelines.
+    /// Decoded pictures that are held, for pipelines and for looks ahead.
     pub(crate) pictures: FairGate,
     pub(crate) lines: Lines,
     pub(crate) bursts: Bursts,
@@ -109,7 +109,8 @@ impl MlService {
         let folder = settings.models_folder.clone().unwrap_or_else(std::env::temp_dir);
         let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits, &folder)?;
         let gate = FairGate::new(settings.concurrency, settings.most_jobs);
-        let pictures = FairGate::new(settings.concurrency * PICTURES_PER_PERMIT, settings.most_jobs);
+        let held = settings.concurrency * PICTURES_PER_PERMIT + pool.pictures_ahead(number.get());
+        let pictures = FairGate::new(held, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
         let (lines, bursts) = (Lines::default(), Bursts::default());
         let (stats, gpus) = (Stats::default(), GpuWatch::new(gpus));

@@ -33,5 +33,5 @@ pub use ortolan_engine::{Device, Dimension, Signature, TensorSpec as TensorSigna
 pub use settings::{DevicePolicy, Isolation, RunnerSettings, SLOTS_FOR_RIDERS, ValidationSettings};
 pub use supervisor::{
     CacheInfo, CachedModel, CallContext, CheckedInputs, DeathCause, DeathCount, HeldPicture, Loaded, ModelKey,
-    ModelSource, Rider, RunnerInfo, RunnerPool, SourceError, Trip, Waiting,
+    ModelSource, ReadyPicture, Rider, RunnerInfo, RunnerPool, SourceError, Trip, Waiting,
 };

@@ -1,9 +1,11 @@
 //! What an operator can set.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ortolan_engine::Device;
 use serde::{Deserialize, Serialize};
 
 const MIB: u64 = 1 << 20;
@@ -80,6 +82,11 @@ pub struct RunnerSettings {
     pub sessions_per_model: usize,
     /// Threads that serve calls; more than the sessions, so that decoding overlaps running.
     pub workers: usize,
+    /// Pictures that are decoded and packed before it is their turn on the device, on threads of their own. When absent, as many as
+    /// there are processor cores beside a GPU, and none on the processor, where they would take cores from the runs.
+    pub pictures_ahead: Option<usize>,
+    /// Lets GPUs round to TF32.
+    pub gpu_tf32: bool,
     /// Threads that share the work of one operator.
     pub intra_threads: usize,
     /// How long a load may take before its runner is killed.
@@ -109,6 +116,9 @@ pub struct ValidationSettings {
     pub concurrency: usize,
 }
 
+/// Most slots that a runner has.
+const MOST_SLOTS: usize = 64;
+
 /// Slots that calls which share permits may take together, in the default settings.
 pub const SLOTS_FOR_RIDERS: usize = 32;
 
@@ -131,6 +141,8 @@ impl RunnerSettings {
             picture_limit_px: 64 * MIB,
             sessions_per_model: 2,
             workers: 4,
+            pictures_ahead: None,
+            gpu_tf32: false,
             intra_threads: 1,
             load_timeout: Duration::from_secs(60),
             cache_max_models: None,
@@ -138,6 +150,24 @@ impl RunnerSettings {
             idle_timeout: None,
             validation: ValidationSettings::default(),
         }
+    }
+}
+
+impl RunnerSettings {
+    /// How many pictures are made ready ahead on a device. Together with runs and riders they have to find slots.
+    pub(crate) fn pictures_ahead_on(&self, device: Device) -> usize {
+        let wanted = self.pictures_ahead.unwrap_or_else(|| match device {
+            Device::Cpu => 0,
+            Device::Cuda(_) => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        });
+        let taken = SLOTS_FOR_RIDERS + 2 * self.sessions_per_model;
+        wanted.min(MOST_SLOTS.saturating_sub(taken))
+    }
+
+    /// Slots of a runner on a device.
+    pub(crate) fn slots_on(&self, device: Device) -> u32 {
+        let ahead = u32::try_from(self.pictures_ahead_on(device)).unwrap_or(u32::MAX);
+        self.slots.saturating_add(ahead).min(self.slots.max(MOST_SLOTS as u32))
     }
 }
 

@@ -25,13 +25,14 @@ use cells::{Bench, Cell};
 use report::Report;
 use stores::Stores;
 
-const USAGE: &str = "usage: ./dev bench [tasks|fairness|vision] [--production] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
+const USAGE: &str = "usage: ./dev bench [tasks|fairness|vision] [--production] [--device NAME] [--rounds N] [--seconds N] [--under-way N] [--only WORDS] [--history] [--quick]
   tasks        no-op and detection tasks through the whole embedded profile (the default)
   fairness     what one tenant's burst of tasks and predictions costs another tenant
   vision       detection tasks on photographs of 1920 x 1080 pixels, on one core and on two, beside ONNX Runtime alone and beside a
                pipeline of OpenCV and ONNX Runtime in Python
   --production tasks through API, worker, ML service and reconciler as processes of their own, on a throw-away PostgreSQL that
                syncs its commits, and Redis; beside procrastinate and FastAPI with Celery on the same servers
+  --device     where the bare ONNX Runtime runs, if not on the processor: cuda:0, the first GPU, which Ortolan uses where there is one
   --rounds     rounds, each of which takes every cell once (3)
   --seconds    how long a cell is measured in a round (5)
   --under-way  tasks under way at once in the throughput cells (64)
@@ -54,6 +55,8 @@ enum Subject {
 pub struct Settings {
     subject: Subject,
     production: bool,
+    /// Where ONNX Runtime runs models; on the processor when `None`.
+    device: Option<String>,
     rounds: u32,
     cell: Duration,
     under_way: usize,
@@ -66,6 +69,7 @@ impl Default for Settings {
         Self {
             subject: Subject::Tasks,
             production: false,
+            device: None,
             rounds: 3,
             cell: Duration::from_secs(5),
             under_way: 64,
@@ -142,6 +146,7 @@ impl Settings {
                 "tasks" => settings.subject = Subject::Tasks,
                 "fairness" => settings.subject = Subject::Fairness,
                 "vision" => settings.subject = Subject::Vision,
+                "--device" => settings.device = Some(rest.next().context("--device needs a name")?.clone()),
                 "--only" => settings.only = rest.next().context("--only needs words of a title")?.clone(),
                 "--production" => settings.production = true,
                 "--history" => settings.history = true,

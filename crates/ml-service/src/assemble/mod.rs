@@ -70,6 +70,8 @@ pub async fn ml_service(
     let library = runtime::library(config.ml.onnxruntime_path.as_deref())?;
     let settings = settings::ml_service(config, &library, drain);
     let pool = RunnerPool::start(settings::runners(config, library), ports.clock.clone()).await?;
+    let gpus = Gpus::open();
+    say_what_is_used(&pool, gpus.as_ref());
     let service = MlService::new(MlServiceParts {
         pool,
         blobs: blobs.clone(),
@@ -77,9 +79,23 @@ pub async fn ml_service(
         signals: ports.signals.clone(),
         number,
         clock: ports.clock.clone(),
-        gpus: Gpus::open(),
+        gpus,
         settings,
     })?;
     service.preload(&config.ml.model_preload, config.ml.model_init == ModelInit::Strict).await?;
     Ok(service)
+}
+
+/// A GPU that is there and not used would otherwise be noticed by its bill alone.
+fn say_what_is_used(pool: &RunnerPool, gpus: Option<&Gpus>) {
+    let there = gpus.map(Gpus::list).unwrap_or_default();
+    let names: Vec<_> = there.iter().map(|gpu| gpu.name.as_str()).collect();
+    match pool.gpu_count() {
+        0 if there.is_empty() => tracing::info!("models run on the processor"),
+        0 => tracing::warn!(
+            gpus = names.join(", "),
+            "models run on the processor although there is a GPU: this ONNX Runtime has no CUDA provider, or it did not start (docs/guides/gpu.md)"
+        ),
+        count => tracing::info!(count, gpus = names.join(", "), "models run on GPUs"),
+    }
 }

@@ -31,6 +31,8 @@ pub fn runners(config: &Config, runtime_library: PathBuf) -> RunnerSettings {
         room_bytes: tensor_bytes(config),
         sessions_per_model: ml.gpu_concurrency,
         workers: ml.gpu_concurrency + 2,
+        pictures_ahead: ml.pictures_ahead.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+        gpu_tf32: ml.gpu_tf32,
         ..RunnerSettings::new(runtime_library)
     }
 }

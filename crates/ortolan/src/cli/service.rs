@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use ortolan_engine::Device;
 
 const UP_HELP: &str = "\
 Examples:
@@ -77,4 +78,12 @@ pub struct RawLoopArgs {
     /// How long to run it
     #[arg(long, value_name = "SECONDS")]
     pub seconds: f64,
+
+    /// Where: cpu, or cuda:0 for the first GPU
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+
+    /// How many loops at once, each with a thread and a session of its own
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub loops: u16,
 }

@@ -43,6 +43,6 @@ fn load(options: LoadOptions, file: Option<&std::path::Path>) -> Result<Config, 
 
 fn raw_loop(args: &RawLoopArgs) -> Result<(), Failure> {
     let outcome = runtime::library(std::env::var_os("ORT_DYLIB_PATH").as_deref().map(std::path::Path::new))
-        .and_then(|library| raw_loop::run(&library, &args.model, args.seconds));
+        .and_then(|library| raw_loop::run(&library, args));
     outcome.map_err(|error| Failure::internal("the model could not be run", error))
 }

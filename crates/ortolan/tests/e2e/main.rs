@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod annotated;
 mod callbacks;
 mod cancel;

@@ -1,8 +1,10 @@
 //! Shuts the runner in, before it sees a byte of a tenant's. Whatever it needs (the runtime, socket, segment) is open by
 //! then, and models come as descriptors, so that on the processor no path at all stays readable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
@@ -26,7 +28,8 @@ pub enum Enforcement {
 }
 
 /// What a GPU's driver opens while it runs.
-const GPU_PATHS: [&str; 4] = ["/proc/driver/nvidia", "/proc/devices", "/sys/devices", "/sys/bus/pci"];
+const GPU_PATHS: [&str; 5] =
+    ["/proc/driver/nvidia", "/proc/devices", "/sys/devices", "/sys/bus/pci", "/etc/ld.so.cache"];
 const GPU_DEVICES: &str = "/dev";
 
 /// Limits that hold from the start. The service's death is noticed on the command socket, because the kernel's signal for
@@ -71,16 +74,30 @@ fn try_shut_files(with_gpu: bool) -> Result<RulesetStatus, landlock::RulesetErro
     let rules = rules.handle_access(AccessNet::from_all(abi))?.scope(Scope::from_all(abi))?;
     let mut rules = rules.create()?;
     if with_gpu {
-        rules = rules.add_rules(path_beneath_rules(GPU_PATHS, AccessFs::ReadFile | AccessFs::ReadDir))?;
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        rules = rules.add_rules(path_beneath_rules(GPU_PATHS, read))?;
+        rules = rules.add_rules(path_beneath_rules(library_folders(), read))?;
         let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
         rules = rules.add_rules(path_beneath_rules(gpu_devices(), device))?;
     }
     Ok(rules.restrict_self()?.ruleset)
 }
 
-fn gpu_devices() -> Vec<std::path::PathBuf> {
+/// The folders out of which libraries come: CUDA's load others of their own when a kernel first needs them.
+fn library_folders() -> BTreeSet<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let loaded = maps.lines().filter_map(|line| Some(PathBuf::from(&line[line.find('/')?..])));
+    let is_library = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"));
+    let loaded = loaded.filter(is_library).filter_map(|path| path.parent().map(Path::to_owned));
+    let searched = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let searched = std::env::split_paths(&searched).filter(|folder| folder.is_absolute());
+    loaded.chain(searched).collect()
+}
+
+fn gpu_devices() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(GPU_DEVICES) else { return Vec::new() };
-    let is_gpu = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("nvidia");
+    // The second is how Windows shows GPUs to the Linux under it.
+    let is_gpu = |name: &OsStr| name.to_string_lossy().starts_with("nvidia") || name == "dxg";
     entries.flatten().filter(|entry| is_gpu(&entry.file_name())).map(|entry| entry.path()).collect()
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use bytes::{Bytes, BytesMut};
 use ortolan_domain::TenantSlug;
 use ortolan_domain::media::PictureWriting;
-use serde::Serialize;
 
 use crate::answer::{HeldFacts, VisionAnswer, VisionRequest};
 use crate::error::RunnerError;
@@ -14,7 +13,7 @@ use crate::supervisor::RunnerPool;
 use crate::supervisor::context::CallContext;
 use crate::supervisor::doubt::is_sound;
 use crate::supervisor::groups::Lease;
-use crate::supervisor::host::{Request, malformed};
+use crate::supervisor::host::{Request, json, malformed};
 use crate::supervisor::source::{ModelKey, ModelSource};
 use crate::wire::message::{OwnedPart, PartKind};
 use crate::wire::protocol::{DrawRequest, EncodeRequest, EncodedHead, HeldVision, Operation, ReadRequest, json_of};
@@ -166,8 +165,4 @@ fn encoded(parts: &[OwnedPart]) -> Option<(EncodedHead, &[u8])> {
         }
         _ => None,
     }
-}
-
-fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, RunnerError> {
-    serde_json::to_vec(value).map_err(|error| RunnerError::BadInput(error.to_string()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ortolan_domain::tensor::Tensor;
+use serde::Serialize;
 
 use crate::error::RunnerError;
 use crate::supervisor::calls::Reply;
@@ -99,4 +100,9 @@ impl Host {
 /// The error for an answer that does not keep to its schema.
 pub(super) fn malformed() -> RunnerError {
     RunnerError::RunFailed("the model's process gave an answer that cannot be read".to_owned())
+}
+
+/// What goes along with a call.
+pub(super) fn json(value: &impl Serialize) -> Result<Vec<u8>, RunnerError> {
+    serde_json::to_vec(value).map_err(|error| RunnerError::BadInput(error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! The service's side: starts runners, hands them work, doubts their answers and survives their deaths.
 
+mod ahead;
 mod burst;
 mod calls;
 mod context;
@@ -21,6 +22,7 @@ mod spawn;
 mod tensors;
 mod validate;
 
+pub use ahead::ReadyPicture;
 pub use burst::Trip;
 pub use context::CallContext;
 pub use deaths::{DeathCause, DeathCount};

@@ -83,8 +83,11 @@ impl Launch {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().kill_on_drop(true);
         command.stdin(Stdio::from(control)).stdout(Stdio::null()).stderr(Stdio::piped());
-        // Each thread's arena would reserve 64 MiB of the address space that is limited.
-        command.env("MALLOC_ARENA_MAX", "1").env("ORT_DISABLE_TELEMETRY", "1");
+        command.env("ORT_DISABLE_TELEMETRY", "1");
+        if self.hello.memory_limit_bytes.is_some() {
+            // Each thread's arena would reserve 64 MiB of the address space that is limited.
+            command.env("MALLOC_ARENA_MAX", "1");
+        }
         // A decoded picture is freed after each call; given back to the kernel it would be faulted in again for the next.
         command.env("MALLOC_MMAP_THRESHOLD_", "33554432").env("MALLOC_TRIM_THRESHOLD_", "67108864");
         for name in ["LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"] {
@@ -97,7 +100,8 @@ impl Launch {
 impl RunnerSettings {
     /// What a runner on `device` is told.
     pub(super) fn hello(&self, device: Device) -> Hello {
-        let layout = Layout::new(self.slots, self.room_bytes);
+        let slots = self.slots_on(device);
+        let layout = Layout::new(slots, self.room_bytes);
         let memory_limit_bytes = match device {
             // The segment is shared and not the runner's own.
             Device::Cpu => Some(self.memory_limit_bytes.saturating_add(layout.total() as u64)),
@@ -105,10 +109,10 @@ impl RunnerSettings {
         };
         Hello {
             runtime_library: self.runtime_library.to_string_lossy().into_owned(),
-            slots: self.slots,
+            slots,
             room: self.room_bytes,
             memory_limit_bytes,
-            workers: self.workers,
+            workers: self.workers + self.pictures_ahead_on(device),
             picture_limit_px: self.picture_limit_px,
             detect_gpus: false,
             sessions: self.sessions(device),
@@ -119,6 +123,7 @@ impl RunnerSettings {
         SessionSettings {
             device,
             gpu_memory_limit_bytes: self.gpu_memory_limit_bytes,
+            gpu_tf32: self.gpu_tf32,
             copies: self.sessions_per_model,
             intra_threads: self.intra_threads,
         }

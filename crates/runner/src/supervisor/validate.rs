@@ -76,10 +76,17 @@ fn hello(settings: &RunnerSettings, model_bytes: usize) -> Hello {
     let sessions = SessionSettings {
         device: Device::Cpu,
         gpu_memory_limit_bytes: settings.gpu_memory_limit_bytes,
+        gpu_tf32: false,
         copies: 1,
         intra_threads: 1,
     };
-    let small = RunnerSettings { memory_limit_bytes: memory, slots: 2, workers: 1, ..settings.clone() };
+    let small = RunnerSettings {
+        memory_limit_bytes: memory,
+        slots: 2,
+        workers: 1,
+        pictures_ahead: Some(0),
+        ..settings.clone()
+    };
     Hello { sessions, ..small.hello(Device::Cpu) }
 }
 

@@ -27,6 +27,10 @@ pub(crate) enum Operation {
     Hold,
     /// A held picture through a loaded model; [`HeldVision`] to a vision answer.
     VisionHeld,
+    /// Make a picture ready for a loaded model and keep it under the head's number; [`PrepareRequest`] and a medium to held facts.
+    Prepare,
+    /// A picture that was made ready through a loaded model, once; [`PreparedVision`] to a vision answer.
+    VisionPrepared,
     /// Draw findings into a copy of a held picture and hold that under the head's number; [`DrawRequest`] and a JSON list of
     /// payloads, which travels as a medium does, to held facts.
     Draw,
@@ -37,7 +41,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Load,
         Self::Vision,
         Self::Probe,
@@ -45,6 +49,8 @@ impl Operation {
         Self::Trial,
         Self::Hold,
         Self::VisionHeld,
+        Self::Prepare,
+        Self::VisionPrepared,
         Self::Draw,
         Self::Encode,
         Self::Read,
@@ -56,7 +62,7 @@ impl Operation {
 
     /// True when the call brings a medium, in its slot or attached.
     pub(crate) const fn takes_media(self) -> bool {
-        matches!(self, Self::Vision | Self::Probe | Self::Hold | Self::Draw)
+        matches!(self, Self::Vision | Self::Probe | Self::Hold | Self::Prepare | Self::Draw)
     }
 
     pub(crate) fn from_code(code: u16) -> Option<Self> {
@@ -198,6 +204,8 @@ pub(crate) struct SessionSettings {
     pub(crate) device: Device,
     /// Most device memory of one.
     pub(crate) gpu_memory_limit_bytes: u64,
+    /// Lets GPUs round to TF32.
+    pub(crate) gpu_tf32: bool,
     /// How many of a model.
     pub(crate) copies: usize,
     /// Threads that share the work of one operator.
@@ -259,6 +267,22 @@ pub(crate) struct HeldVision {
     pub(crate) picture: u32,
     /// What is asked.
     pub(crate) request: VisionRequest,
+}
+
+/// A picture that is made ready for a vision model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PrepareRequest {
+    /// The model's number.
+    pub(crate) model: u32,
+    /// What is asked.
+    pub(crate) request: VisionRequest,
+}
+
+/// A picture that was made ready, for the model that it was made ready for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PreparedVision {
+    /// The number that it is kept under.
+    pub(crate) picture: u32,
 }
 
 /// A held picture that is drawn into.

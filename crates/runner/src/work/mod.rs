@@ -1,6 +1,7 @@
 //! What a runner does with a call: decode, prepare, run, interpret. Used inside of a child process, or without one when
 //! isolation is off.
 
+mod ahead;
 mod convert;
 mod infer;
 mod model;
@@ -20,7 +21,8 @@ use ortolan_engine::{Engine, RunControl};
 use ortolan_media::DecodeLimits;
 
 use crate::wire::message::{Part, PartKind};
-use crate::wire::protocol::{Failure, Operation, SessionSettings, Status};
+use crate::wire::protocol::{Failure, Operation, PrepareRequest, SessionSettings, Status};
+use ahead::Ahead;
 use model::Model;
 use pictures::Pictures;
 
@@ -55,6 +57,7 @@ pub(crate) struct Workbench {
     pub(crate) limits: DecodeLimits,
     models: RwLock<HashMap<u32, Arc<Model>>>,
     pictures: Pictures,
+    ahead: Ahead,
     /// Calls under way, and calls that were cancelled before they began.
     calls: Mutex<HashMap<u64, CallState>>,
 }
@@ -71,8 +74,9 @@ const FORGET_AFTER: usize = 256;
 impl Workbench {
     pub(crate) fn new(engine: Engine, sessions: SessionSettings, picture_limit_px: u64) -> Self {
         let limits = DecodeLimits { max_pixels: picture_limit_px, ..DecodeLimits::default() };
-        let (models, pictures, calls) = (RwLock::default(), Pictures::default(), Mutex::default());
-        Self { engine, sessions, limits, models, pictures, calls }
+        let (models, calls) = (RwLock::default(), Mutex::default());
+        let (pictures, ahead) = (Pictures::default(), Ahead::default());
+        Self { engine, sessions, limits, models, pictures, ahead, calls }
     }
 
     /// Serves a call; what it answers goes into `sink` unless it fails.
@@ -101,6 +105,11 @@ impl Workbench {
             Operation::Trial => trial::serve(&*self.model(call.model)?, control, sink),
             Operation::Hold => self.pictures.hold(call, sink),
             Operation::VisionHeld => vision::serve_held(&*self.model(call.model)?, &self.pictures, call, control, sink),
+            Operation::Prepare => {
+                let request: PrepareRequest = json_of_call(call)?;
+                self.ahead.prepare(&*self.model(request.model)?, request, call, sink)
+            }
+            Operation::VisionPrepared => self.ahead.look(&*self.model(call.model)?, call, control, sink),
             Operation::Draw => self.pictures.draw(call, sink),
             Operation::Encode => self.pictures.encode(call, sink),
             Operation::Read => self.pictures.read(call, sink),
@@ -125,7 +134,7 @@ impl Workbench {
     /// Forgets a model, or a picture, once no call uses it.
     pub(crate) fn unload(&self, number: u32) {
         let model = self.models.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        if self.pictures.forget(number) || model.is_some() {
+        if self.pictures.forget(number) || self.ahead.forget(number) || model.is_some() {
             drop(model);
             // SAFETY: gives freed memory back to the system; touches nothing that is in use.
             unsafe { libc::malloc_trim(0) };

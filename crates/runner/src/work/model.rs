@@ -42,6 +42,7 @@ impl Model {
         let session_options = SessionOptions {
             device: settings.device,
             device_memory_limit_bytes: usize::try_from(settings.gpu_memory_limit_bytes).ok(),
+            tf32: settings.gpu_tf32,
             intra_threads: settings.intra_threads,
             ..SessionOptions::default()
         };

@@ -21,7 +21,7 @@ pub(super) fn serve(model: &Model, call: &Call<'_>, control: &RunControl, sink: 
     let profile = checked_profile(model, &request)?;
     let mut timings = Timings::default();
     let image = timed(&mut timings.decode_us, || decode_image(media_of(call)?, &call.limits).map_err(refusal))?;
-    answer(model, profile, &request, &image, (timings, control), sink)
+    answer(Look::new(model, profile, &request.options, control).begun(timings), &request.area, &image, sink)
 }
 
 /// The same with a picture that is decoded already.
@@ -35,26 +35,41 @@ pub(super) fn serve_held(
     let HeldVision { picture, request } = json_of_call(call)?;
     let profile = checked_profile(model, &request)?;
     let image = pictures.get(picture)?;
-    answer(model, profile, &request, &image, (Timings::default(), control), sink)
+    answer(Look::new(model, profile, &request.options, control), &request.area, &image, sink)
 }
 
-fn answer(
-    model: &Model,
-    profile: &ModelProfile,
-    request: &VisionRequest,
-    image: &RgbImage,
-    (timings, control): (Timings, &RunControl),
-    sink: &mut dyn Sink,
-) -> Result<(), Failure> {
-    let mut look = Look::new(model, profile, &request.options, control);
-    look.timings = timings;
-    let (output, crop_of) = match &request.area {
+/// Looks at an area of a decoded picture, and answers.
+pub(super) fn answer(mut look: Look<'_>, area: &Area, image: &RgbImage, sink: &mut dyn Sink) -> Result<(), Failure> {
+    let (output, crop_of) = match area {
         Area::Whole => (look.at(image.view())?, Vec::new()),
         Area::Tiles(tiling) => (tiles::tiles(&mut look, image, *tiling, sink)?, Vec::new()),
         Area::Crops(crops) => tiles::crops(&mut look, image, crops, sink)?,
     };
     let (width, height, timings) = (image.width(), image.height(), look.timings);
     put_json(sink, &VisionAnswer { output, crop_of, width, height, timings })
+}
+
+/// Looks at a picture of this size that is packed already, and answers.
+pub(super) fn answer_packed(
+    mut look: Look<'_>,
+    tensor: InputTensor,
+    framing: &Framing,
+    (width, height): (u32, u32),
+    sink: &mut dyn Sink,
+) -> Result<(), Failure> {
+    look.tensor = tensor;
+    let output = only(look.run(1, framing)?)?;
+    put_json(sink, &VisionAnswer { output, crop_of: Vec::new(), width, height, timings: look.timings })
+}
+
+/// Resizes and packs pictures of one size into a model's input.
+pub(super) fn pack(
+    profile: &ModelProfile,
+    views: &[PictureView<'_>],
+    options: &VisionOptions,
+    tensor: &mut InputTensor,
+) -> Result<Framing, Failure> {
+    profile.prepare_batch(views, options, tensor).map_err(|error| Failure::bad_input(error.to_string()))
 }
 
 /// A model's looks at pictures or parts of them, one after the other, in the same memory.
@@ -77,18 +92,26 @@ impl<'a> Look<'a> {
         Self { model, profile, options, control, tensor: InputTensor::empty(), timings: Timings::default() }
     }
 
+    /// The same, after work that took so long.
+    pub(super) fn begun(self, timings: Timings) -> Self {
+        Self { timings, ..self }
+    }
+
     /// Looks at one picture or part.
     pub(super) fn at(&mut self, view: PictureView<'_>) -> Result<VisionOutput, Failure> {
-        let mut outputs = self.at_all(&[view])?;
-        outputs.pop().ok_or_else(|| Failure::new(Status::RunFailed, "the model answered nothing"))
+        only(self.at_all(&[view])?)
     }
 
     /// Looks at parts of one size in a single run; more than one only for a model that takes batches.
     pub(super) fn at_all(&mut self, views: &[PictureView<'_>]) -> Result<Vec<VisionOutput>, Failure> {
+        let Self { profile, options, tensor, timings, .. } = self;
+        let framing = timed(&mut timings.prepare_us, || pack(profile, views, options, tensor))?;
+        self.run(views.len(), &framing)
+    }
+
+    /// Runs what is packed and reads what comes out.
+    fn run(&mut self, count: usize, framing: &Framing) -> Result<Vec<VisionOutput>, Failure> {
         let Self { model, profile, options, control, tensor, timings } = self;
-        let framing = timed(&mut timings.prepare_us, || {
-            profile.prepare_batch(views, options, tensor).map_err(|error| Failure::bad_input(error.to_string()))
-        })?;
         let mut dims = [0; 4];
         let input = view_of(tensor, &mut dims);
         let mut session = timed(&mut timings.wait_us, || model.sessions.take(control).ok_or_else(stopped))?;
@@ -97,8 +120,12 @@ impl<'a> Look<'a> {
         timings.run_us += run_us;
         model.last_run_us.store(u32::try_from(run_us).unwrap_or(u32::MAX), Ordering::Relaxed);
         // The outputs lie in the session's memory, so it stays lent until they are read.
-        timed(&mut timings.interpret_us, || interpret(profile, &outputs, views.len(), &framing, options))
+        timed(&mut timings.interpret_us, || interpret(profile, &outputs, count, framing, options))
     }
+}
+
+fn only(mut outputs: Vec<VisionOutput>) -> Result<VisionOutput, Failure> {
+    outputs.pop().ok_or_else(|| Failure::new(Status::RunFailed, "the model answered nothing"))
 }
 
 fn interpret(
@@ -131,7 +158,7 @@ pub(super) fn refusal(error: DecodeError) -> Failure {
 }
 
 /// The model's profile, which the request fits.
-fn checked_profile<'m>(model: &'m Model, request: &VisionRequest) -> Result<&'m ModelProfile, Failure> {
+pub(super) fn checked_profile<'m>(model: &'m Model, request: &VisionRequest) -> Result<&'m ModelProfile, Failure> {
     let profile = model.profile.as_ref().filter(|profile| profile.task() == task_of(request.slot));
     let profile =
         profile.ok_or_else(|| Failure::bad_input(format!("the model was not loaded for the slot {}", request.slot)))?;
@@ -143,7 +170,7 @@ pub(super) fn stopped() -> Failure {
     Failure::new(Status::Stopped, "the call was cancelled")
 }
 
-fn timed<T>(spent_us: &mut u64, work: impl FnOnce() -> T) -> T {
+pub(super) fn timed<T>(spent_us: &mut u64, work: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let done = work();
     *spent_us += u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);

@@ -26,8 +26,17 @@ pub fn settings() -> RunnerSettings {
     RunnerSettings {
         program: Some(PathBuf::from(env!("CARGO_BIN_EXE_ortolan-runner"))),
         arguments: vec![],
-        devices: DevicePolicy::Cpu,
+        devices: devices(),
         ..RunnerSettings::new(PathBuf::from(library))
+    }
+}
+
+/// The processor, or with ORTOLAN_TEST_DEVICE=gpu a GPU, which must be there.
+fn devices() -> DevicePolicy {
+    match std::env::var("ORTOLAN_TEST_DEVICE").as_deref() {
+        Ok("gpu") => DevicePolicy::Gpu,
+        Ok(other) => panic!("ORTOLAN_TEST_DEVICE={other}: gpu, or not set for the processor"),
+        Err(_) => DevicePolicy::Cpu,
     }
 }
 

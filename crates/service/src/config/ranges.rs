@@ -37,6 +37,7 @@ pub(crate) const RANGES: &[(&str, f64, f64)] = &[
     ("dispatch.per_tenant", 1.0, MANY),
     ("ml.worker_id", 0.0, 65_535.0),
     ("ml.gpu_concurrency", 1.0, 1_024.0),
+    ("ml.pictures_ahead", 0.0, 1_024.0),
     ("ml.max_jobs", 1.0, 65_536.0),
     ("ml.max_tensor_mb", 1.0, 1_024.0),
     ("ml.batch_max_rows", 1.0, 4_096.0),

@@ -1,6 +1,6 @@
 """What one would write by hand: OpenCV decodes and letterboxes, ONNX Runtime runs, NumPy reads the boxes. One thread.
 
-usage: pipeline.py MODEL PICTURE SECONDS
+usage: pipeline.py MODEL PICTURE SECONDS cpu|cuda:N
 
 Reads the picture's file anew each time and prints {"images_per_s": ...}.
 """
@@ -47,12 +47,21 @@ def boxes(raw: np.ndarray, gain: float, left: int, top: int) -> np.ndarray:
     return np.concatenate([placed, scores[found, None], classes[found, None]], 1)
 
 
+def providers(device: str) -> list[object]:
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    name, number = device.split(":")
+    return [(f"{name.upper()}ExecutionProvider", {"device_id": number}), "CPUExecutionProvider"]
+
+
 def main() -> None:
-    model, picture, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    model, picture, seconds, device = sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4]
     cv2.setNumThreads(1)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model, options, providers=providers(device))
+    if device != "cpu" and session.get_providers()[0] == "CPUExecutionProvider":
+        sys.exit(f"{device} could not be used")
     source = session.get_inputs()[0]
     height, width = source.shape[2:]
 

@@ -244,7 +244,12 @@ impl Bench {
     }
 
     fn raw_loops(&self, at_once: usize) -> Result<Sample> {
-        floors::raw_runs_per_s(&self.binary, Path::new(MODEL), at_once, self.settings.cell, false).map(Sample::of_loop)
+        let (model, length) = (Path::new(MODEL), self.settings.cell);
+        let per_s = match &self.settings.device {
+            Some(device) => floors::raw_runs_per_s_at(device, &self.binary, model, at_once, length),
+            None => floors::raw_runs_per_s(&self.binary, model, at_once, length, false),
+        };
+        per_s.map(Sample::of_loop)
     }
 
     /// One task after the other with pauses of no fixed rhythm, lest they fall in step with a timer of the server's.

@@ -43,6 +43,14 @@ pub fn raw_runs_per_s_on(cores: &str, binary: &Path, model: &Path, length: Durat
     raw_loop(on_cores(cores, binary), model, length)
 }
 
+/// Runs of the model a second by so many loops at once in one process on a device, each with a session of its own.
+pub fn raw_runs_per_s_at(device: &str, binary: &Path, model: &Path, loops: usize, length: Duration) -> Result<f64> {
+    let mut command = Command::new(binary);
+    command.arg("raw-loop").args(["--device", device, "--loops", &loops.to_string(), "--model"]).arg(model);
+    command.args(["--seconds", &length.as_secs_f64().to_string()]);
+    figure(command, "runs_per_s")
+}
+
 fn raw_loop(mut command: Command, model: &Path, length: Duration) -> Result<f64> {
     command.arg("raw-loop").arg("--model").arg(model).args(["--seconds", &length.as_secs_f64().to_string()]);
     figure(command, "runs_per_s")

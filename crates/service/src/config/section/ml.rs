@@ -19,6 +19,11 @@ pub struct MlConfig {
     pub worker_id: u32,
     /// Inferences that run on a device at once.
     pub gpu_concurrency: usize,
+    /// Pictures that are decoded and packed before it is their turn on the device.
+    #[serde(with = "value::optional_count")]
+    pub pictures_ahead: Option<u64>,
+    /// Lets GPUs round to TF32.
+    pub gpu_tf32: bool,
     /// Jobs in this process at once, running or waiting for their turn.
     pub max_jobs: usize,
     /// Refuses to start without a GPU.

@@ -7,12 +7,23 @@ use super::{Cell, Model, Way};
 use crate::bench::report::{median, spread};
 
 /// All samples so far, in images a second.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Report {
+    device: Option<String>,
     samples: BTreeMap<Cell, Vec<f64>>,
 }
 
 impl Report {
+    /// An empty report of what runs on a device, or on the processor.
+    pub fn new(device: Option<String>) -> Self {
+        Self { device, samples: BTreeMap::new() }
+    }
+
+    /// What a cell has some of.
+    pub fn lanes(&self) -> &'static str {
+        if self.device.is_some() { "runs" } else { "cores" }
+    }
+
     /// Adds what a round gave for a cell.
     pub fn add(&mut self, cell: Cell, images_per_s: f64) {
         self.samples.entry(cell).or_default().push(images_per_s);
@@ -30,7 +41,10 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nphotographs of 1920 x 1080 pixels; medians over the rounds; read the ratios\n")?;
-        writeln!(f, "{:<6} {:<22} {:<32} images/s  spread   x raw  x Python", "cores", "model", "way")?;
+        if let Some(device) = &self.device {
+            writeln!(f, "on {device}, with so many runs at once; everything else on all cores\n")?;
+        }
+        writeln!(f, "{:<6} {:<22} {:<32} images/s  spread   x raw  x Python", self.lanes(), "model", "way")?;
         for (cell, values) in &self.samples {
             let model = match cell.model {
                 Model::Usual => "640 px, nano-like",
@@ -44,7 +58,7 @@ impl fmt::Display for Report {
             let per_s = median(values).unwrap_or(0.0);
             let (raw, python) = (self.ratio(*cell, Way::Raw), self.ratio(*cell, Way::Python));
             let spread = 100.0 * spread(values);
-            writeln!(f, "{:<6} {model:<22} {way:<32} {per_s:>8.1} {spread:>5.0} % {raw:>7} {python:>9}", cell.cores)?;
+            writeln!(f, "{:<6} {model:<22} {way:<32} {per_s:>8.1} {spread:>5.0} % {raw:>7} {python:>9}", cell.lanes)?;
         }
         Ok(())
     }
@@ -56,8 +70,8 @@ mod tests {
 
     #[test]
     fn ratios_are_of_medians_on_the_same_cores_and_model() {
-        let mut report = Report::default();
-        let cell = |cores, way| Cell { cores, model: Model::Usual, way };
+        let mut report = Report::new(None);
+        let cell = |lanes, way| Cell { lanes, model: Model::Usual, way };
         for (raw, python, tasks) in [(100.0, 50.0, 90.0), (110.0, 60.0, 99.0), (500.0, 70.0, 10.0)] {
             report.add(cell(1, Way::Raw), raw);
             report.add(cell(1, Way::Python), python);
@@ -67,6 +81,10 @@ mod tests {
         assert_eq!(report.ratio(cell(1, Way::Tasks), Way::Raw), "0.82");
         assert_eq!(report.ratio(cell(1, Way::Tasks), Way::Python), "1.50");
         assert_eq!(report.ratio(cell(2, Way::Tasks), Way::Raw), "-");
-        assert!(report.to_string().contains("Ortolan, tasks"));
+        let text = report.to_string();
+        assert!(text.contains("Ortolan, tasks") && text.contains("cores "), "{text}");
+        assert!(
+            Report { device: Some("cuda:0".to_owned()), ..report }.to_string().contains("on cuda:0, with so many runs")
+        );
     }
 }
