@@ -27,10 +27,17 @@ impl Pusher {
         let mut manager = self.manager.clone();
         let mut accepted = 0;
         for batch in tasks.chunks(BATCH) {
-            let (active, scheduled) =
-                queries::push_tasks(&mut manager, &self.config, batch).await.map_err(QueueError::broker("push"))?;
+            // Redis serves one connection in the order in which it is asked, so the second need not wait for the first's answer.
+            let (pushed, promoted) = tokio::join!(
+                queries::push_tasks(&mut manager, &self.config, batch),
+                self.promote_some(&self.wake_channel)
+            );
+            let (active, scheduled) = pushed.map_err(QueueError::broker("push"))?;
             accepted += (active + scheduled) as usize;
-            self.promote(&self.wake_channel).await.map_err(QueueError::redis("push"))?;
+            // Fewer when others took ours along, and when the push came after, because Redis had to be told its script first.
+            if promoted.map_err(QueueError::redis("push"))? < scheduled as usize {
+                self.promote(&self.wake_channel).await.map_err(QueueError::redis("push"))?;
+            }
         }
         Ok(accepted)
     }
@@ -41,10 +48,15 @@ impl Pusher {
     }
 
     async fn promote(&self, wake_channel: &str) -> redis::RedisResult<()> {
+        while self.promote_some(wake_channel).await? == BATCH {}
+        Ok(())
+    }
+
+    /// Moves as many as one script may; says how many those were.
+    async fn promote_some(&self, wake_channel: &str) -> redis::RedisResult<usize> {
         let mut promote = PROMOTE.key(self.config.scheduled_jobs_set());
         let promote = promote.key(self.config.active_jobs_list()).arg(BATCH).arg(wake_channel);
-        while promote.invoke_async::<usize>(&mut self.manager.clone()).await? == BATCH {}
-        Ok(())
+        promote.invoke_async(&mut self.manager.clone()).await
     }
 }
 

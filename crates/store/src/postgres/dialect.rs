@@ -1,5 +1,8 @@
 //! What PostgreSQL says differently.
 
+use ortolan_domain::route::QueueName;
+use sqlx::AssertSqlSafe;
+
 use crate::StoreError;
 use crate::statement::Places;
 
@@ -52,8 +55,16 @@ pub(super) const DISPATCHES_ALONE: bool = false;
 
 /// Lets one dispatcher per queue and database go at a time, until its transaction ends: two that counted the same free
 /// places would fill them twice.
-pub(super) async fn one_dispatcher(connection: &mut Connection, queue: &str) -> Result<(), StoreError> {
-    let lock = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('ortolan dispatch ' || $1, 0))");
-    lock.bind(queue.to_owned()).execute(connection).await?;
+pub(super) async fn one_dispatcher(connection: &mut Connection, queue: QueueName) -> Result<(), StoreError> {
+    sqlx::raw_sql(AssertSqlSafe(lock(queue))).execute(connection).await?;
     Ok(())
+}
+
+/// What begins a transaction as the one dispatcher of a queue, in one question.
+pub(super) fn begin_as_dispatcher(queue: QueueName) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!("{BEGIN}; {}", lock(queue)))
+}
+
+fn lock(queue: QueueName) -> String {
+    format!("SELECT pg_advisory_xact_lock(hashtextextended('ortolan dispatch {}', 0))", queue.as_str())
 }

@@ -3,6 +3,7 @@
 use futures::future::BoxFuture;
 use ortolan_domain::Task;
 use ortolan_domain::job::Attempt;
+use ortolan_domain::route::QueueName;
 use tokio::sync::oneshot;
 
 use super::callbacks;
@@ -143,13 +144,22 @@ impl Batch {
         }
     }
 
+    /// The queue, where there is nothing to do but fill that one.
+    pub(super) fn queue_to_fill(&self) -> Option<QueueName> {
+        let first = self.dispatches.asked.first()?.queue;
+        let is_all = self.len() == self.dispatches.asked.len();
+        (is_all && self.dispatches.asked.iter().all(|wish| wish.queue == first)).then_some(first)
+    }
+
     /// Carries all writes out; gives the changes in the order in which they were made. New rows come before dispatch, so
     /// that a task that is submitted and dispatched at the same time goes at once.
     pub(super) async fn run(&mut self, connection: &mut Connection) -> Result<Vec<TaskChange>, StoreError> {
         let mut heard = Vec::new();
         self.undos.done = dispatch::undo(connection, &self.undos.asked, &mut heard).await?;
         self.submits.done = submit::submit(connection, &self.submits.asked, &mut heard).await?;
-        self.dispatches.done = dispatch::dispatch(connection, &self.dispatches.asked, &mut heard).await?;
+        let is_dispatcher = self.queue_to_fill().is_some();
+        let dispatches = &self.dispatches.asked;
+        self.dispatches.done = dispatch::dispatch(connection, dispatches, is_dispatcher, &mut heard).await?;
         self.claims.done = runs::claim(connection, &self.claims.asked, &mut heard).await?;
         self.heartbeats.done = runs::heartbeat(connection, &self.heartbeats.asked).await?;
         self.completions.done = runs::complete(connection, &self.completions.asked, &mut heard).await?;

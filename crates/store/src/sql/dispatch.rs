@@ -83,10 +83,11 @@ impl Dispatch {
 
 /// Fills the windows; each wish gets what it moved. Wishes for the same queue with the same limits are answered by one
 /// look, at the latest of their instants, so that it sees what each of them may have just submitted: the first of them
-/// gets all there is, the others find nothing left.
+/// gets all there is, the others find nothing left. `is_dispatcher` where the transaction has begun as the one of their queue.
 pub(super) async fn dispatch(
     connection: &mut Connection,
     wishes: &[Dispatch],
+    is_dispatcher: bool,
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Vec<Attempt>>, StoreError> {
     let mut moved: Vec<Vec<Attempt>> = Vec::with_capacity(wishes.len());
@@ -96,7 +97,12 @@ pub(super) async fn dispatch(
         let now = like.map(|other| other.now).fold(wish.now, Timestamp::max);
         moved.push(match is_answered {
             true => Vec::new(),
-            false => fill(connection, &Dispatch { now, ..*wish }, changes).await?,
+            false => {
+                if !is_dispatcher {
+                    dialect::one_dispatcher(connection, wish.queue).await?;
+                }
+                fill(connection, &Dispatch { now, ..*wish }, changes).await?
+            }
         });
     }
     Ok(moved)
@@ -113,7 +119,6 @@ async fn fill(
     wish: &Dispatch,
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Attempt>, StoreError> {
-    dialect::one_dispatcher(connection, wish.queue.as_str()).await?;
     let mut moved = Vec::new();
     loop {
         let look = look(connection, wish).await?;

@@ -6,8 +6,9 @@ use sqlx::Connection as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::committer::Committer;
+use super::Connection;
 use super::batch::{Answer, Batch, Single, Write};
-use super::{Connection, dialect::BEGIN};
+use super::dialect::{self, BEGIN};
 use crate::{StoreError, TaskChange};
 
 /// The most writes of one batch.
@@ -105,7 +106,10 @@ async fn attempt(committer: &mut Committer, batch: &mut Batch) -> Result<Vec<Tas
     if batch.is_atomic() {
         return batch.run(connection).await;
     }
-    let mut transaction = connection.begin_with(BEGIN).await?;
+    let mut transaction = match batch.queue_to_fill() {
+        Some(queue) => connection.begin_with(dialect::begin_as_dispatcher(queue)).await?,
+        None => connection.begin_with(BEGIN).await?,
+    };
     match batch.run(&mut transaction).await {
         Ok(changes) => {
             transaction.commit().await?;

@@ -1,5 +1,7 @@
 //! What SQLite says differently. Its write transactions begin `IMMEDIATE` and run one at a time, so rows need no locks.
 
+use ortolan_domain::route::QueueName;
+
 use crate::StoreError;
 use crate::statement::Places;
 
@@ -52,6 +54,11 @@ macro_rules! first_of_each_tenant {
 pub(super) const DISPATCHES_ALONE: bool = true;
 
 /// Nothing to do: there is one writer.
-pub(super) async fn one_dispatcher(_: &mut Connection, _: &str) -> Result<(), StoreError> {
+pub(super) async fn one_dispatcher(_: &mut Connection, _: QueueName) -> Result<(), StoreError> {
     Ok(())
+}
+
+/// What begins a transaction of dispatches.
+pub(super) fn begin_as_dispatcher(_: QueueName) -> &'static str {
+    BEGIN
 }
