@@ -25,7 +25,17 @@ use crate::stats::Ran;
 /// Larger inputs are hashed on a thread that may block.
 const HASH_INLINE_BYTES: usize = 1 << 20;
 
-/// How a look at a picture went.
+/// A look of a model at a picture.
+struct Look<'a> {
+    job: &'a MlJob,
+    cancel: &'a CancellationToken,
+    key: &'a ModelKey,
+    model: Arc<LocalModel>,
+    request: VisionRequest,
+    media: Bytes,
+}
+
+/// How it went.
 struct Looked {
     /// How long it waited for its turn.
     waited: Duration,
@@ -50,11 +60,11 @@ impl MlService {
         let media = self.media(job.input.as_ref()).await?;
         let sha256 = model.sha256().to_owned();
         let request = VisionRequest { slot, options: convert::options(config), area };
-        let looked = match self.0.pool.pictures_ahead(key.worker_id) {
-            0 => self.look_at_once(job, &key, model, request, media, cancel).await?,
-            _ => self.look_when_ready(job, &key, model, request, media, cancel).await?,
+        let look = Look { job, cancel, key: &key, model, request, media };
+        let Looked { waited, took, answer } = match self.0.pool.pictures_ahead(key.worker_id) {
+            0 => self.look_at_once(look).await?,
+            _ => self.look_when_ready(look).await?,
         };
-        let Looked { waited, took, answer } = looked;
         let answer = answer.map_err(|error| convert::crash(&error, slot, &sha256, job));
         let answer = self.looked(&key, waited, took, answer)?;
         let timings = convert::timings(milliseconds(waited), answer.timings);
@@ -62,15 +72,8 @@ impl MlService {
     }
 
     /// Decodes and runs under one permit: the processor is the device, and decoding takes of it what running does.
-    async fn look_at_once(
-        &self,
-        job: &MlJob,
-        key: &ModelKey,
-        model: Arc<LocalModel>,
-        request: VisionRequest,
-        media: Bytes,
-        cancel: &CancellationToken,
-    ) -> Result<Looked, MlError> {
+    async fn look_at_once(&self, look: Look<'_>) -> Result<Looked, MlError> {
+        let Look { job, cancel, key, model, request, media } = look;
         let (permit, waited) = self.device_permit(job, cancel).await?;
         let (context, began) = (self.context(job, cancel).with_permit(permit), Instant::now());
         let answer = self.0.pool.vision(key, model, request, media, context).await;
@@ -78,15 +81,8 @@ impl MlService {
     }
 
     /// Decodes and packs before it is the picture's turn on the device, so that the device never waits for a decoder.
-    async fn look_when_ready(
-        &self,
-        job: &MlJob,
-        key: &ModelKey,
-        model: Arc<LocalModel>,
-        request: VisionRequest,
-        media: Bytes,
-        cancel: &CancellationToken,
-    ) -> Result<Looked, MlError> {
+    async fn look_when_ready(&self, look: Look<'_>) -> Result<Looked, MlError> {
+        let Look { job, cancel, key, model, request, media } = look;
         let arrived = Instant::now();
         // Decoded pictures take memory while they wait: only so many at a time, each until its runner has let go of it.
         let place = Arc::new(self.turn(&self.0.pictures, job, cancel).await?);

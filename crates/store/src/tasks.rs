@@ -252,10 +252,13 @@ pub trait TaskObserver: Send + Sync {
 /// the statement itself, and raises the row's `version` by one.
 #[async_trait]
 pub trait TaskStore: Send + Sync {
-    /// Stores a pending row; durable when it returns.
-    async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError>;
+    /// Stores a pending row after whose end nothing is to be done; durable when it returns.
+    async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
+        self.submit_with_callbacks(task, Vec::new(), idempotency).await
+    }
 
-    /// The same, with what is to be done once the task has ended: written down in the transactions that store and end it.
+    /// Stores a pending row; durable when it returns. What is to be done once the task has ended is written down in the transactions that
+    /// store and end it.
     async fn submit_with_callbacks(
         &self,
         task: NewTask,

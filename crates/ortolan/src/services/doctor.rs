@@ -7,6 +7,7 @@ use ortolan::commands::doctor::{self, Check};
 use ortolan::{Failure, Terminal};
 use ortolan_assembly::{Deaf, storage};
 use ortolan_domain::SystemClock;
+use ortolan_engine::Gpus;
 use ortolan_ml_service::assemble::runtime;
 use ortolan_runner::{RunnerPool, RunnerSettings};
 use ortolan_service::config::{Config, Database, Role};
@@ -104,10 +105,37 @@ async fn runners(config: &Config) -> Vec<Check> {
         Ok(pool) => {
             let gpu_count = pool.gpu_count();
             pool.shutdown().await;
-            let devices = if gpu_count == 0 { "the processor".to_owned() } else { format!("{gpu_count} GPUs") };
-            Check::ok("runner", format!("a sandboxed process starts, on {devices}"))
+            let there: Vec<_> = Gpus::open().map(|gpus| gpus.list()).unwrap_or_default();
+            let names: Vec<_> = there.into_iter().map(|gpu| gpu.name).collect();
+            Check::ok("runner", format!("a sandboxed process starts, {}", devices(gpu_count, &names.join(", "))))
         }
         Err(error) => Check::fail("runner", error.to_string(), ADVICE),
     };
     vec![Check::ok("ONNX Runtime", found), runner]
+}
+
+/// Where models run, and why not on the GPUs that are there.
+fn devices(used: u32, there: &str) -> String {
+    match (used, there) {
+        (0, "") => "on the processor".to_owned(),
+        (0, names) => format!(
+            "on the processor although there is a GPU ({names}): this ONNX Runtime has no CUDA provider, or it did not start; `./dev setup --gpu` fetches one"
+        ),
+        (1, names) => format!("on one GPU ({names})"),
+        (count, names) => format!("on {count} GPUs ({names})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_is_not_used_is_told_with_its_remedy() {
+        assert_eq!(devices(0, ""), "on the processor");
+        assert!(devices(0, "H100").contains("although there is a GPU (H100)"));
+        assert!(devices(0, "H100").ends_with("`./dev setup --gpu` fetches one"));
+        assert_eq!(devices(1, "H100"), "on one GPU (H100)");
+        assert_eq!(devices(2, "A, B"), "on 2 GPUs (A, B)");
+    }
 }

@@ -26,10 +26,6 @@ use crate::{
 
 #[async_trait]
 impl TaskStore for Store {
-    async fn submit(&self, task: NewTask, idempotency: Option<Idempotency>) -> Result<Submission, StoreError> {
-        self.submit_with_callbacks(task, Vec::new(), idempotency).await
-    }
-
     async fn submit_with_callbacks(
         &self,
         task: NewTask,
