@@ -123,7 +123,12 @@ impl Groups {
     async fn start(&self, settings: &RunnerSettings, key: &GroupKey, group: &Arc<Group>) -> Result<Host, RunnerError> {
         if settings.isolation == Isolation::None {
             let engine = open_engine(&settings.runtime_library)?;
-            let local = Local::new(engine, settings.sessions(key.device), settings.picture_limit_px, settings.slots);
+            let local = Local::new(
+                engine,
+                settings.sessions(key.device),
+                settings.picture_limit_px,
+                settings.slots_on(key.device),
+            );
             return Ok(Host::Local(Arc::new(local)));
         }
         let whose = key.tenant.as_ref().map_or_else(|| "shared".to_owned(), TenantSlug::to_string);
