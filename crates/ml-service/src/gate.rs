@@ -79,12 +79,24 @@ impl FairGate {
         self.wait(tenant, true).await
     }
 
+    /// A permit, if one is free; then nobody waits, so it is nobody else's turn.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        self.try_with(&mut self.0.state())
+    }
+
+    fn try_with(&self, state: &mut State) -> Option<Permit> {
+        if state.running >= self.0.permits {
+            return None;
+        }
+        state.running += 1;
+        Some(Permit(Some(Arc::clone(&self.0))))
+    }
+
     async fn wait(&self, tenant: &TenantSlug, is_call: bool) -> Result<Permit, Full> {
         let turn = {
             let mut state = self.0.state();
-            if state.running < self.0.permits {
-                state.running += 1;
-                return Ok(Permit(Some(Arc::clone(&self.0))));
+            if let Some(permit) = self.try_with(&mut state) {
+                return Ok(permit);
             }
             if is_call {
                 state.make_room(tenant, self.0.most_calls)?;

@@ -10,6 +10,7 @@ use ortolan_domain::job::{MlError, MlJob};
 use ortolan_domain::model::{ModelName, ModelRef};
 use ortolan_domain::task::TaskInput;
 use ortolan_domain::{ErrorCode, hash, slot};
+use ortolan_engine::Device;
 use ortolan_ml_client::BatchClose;
 use ortolan_runner::{Area, CallContext, ModelKey, ModelSource, RunnerError, VisionAnswer, VisionRequest};
 use ortolan_service::telemetry::metrics;
@@ -61,23 +62,34 @@ impl MlService {
         let sha256 = model.sha256().to_owned();
         let request = VisionRequest { slot, options: convert::options(config), area };
         let look = Look { job, cancel, key: &key, model, request, media };
-        let Looked { waited, took, answer } = match self.0.pool.pictures_ahead(key.worker_id) {
-            0 => self.look_at_once(look).await?,
-            _ => self.look_when_ready(look).await?,
-        };
+        let Looked { waited, took, answer } = self.look_in_turn(look).await?;
         let answer = answer.map_err(|error| convert::crash(&error, slot, &sha256, job));
         let answer = self.looked(&key, waited, took, answer)?;
         let timings = convert::timings(milliseconds(waited), answer.timings);
         Ok(Produced { items: convert::items(answer.output)?, timings, model_sha256: Some(sha256) })
     }
 
-    /// Decodes and runs under one permit: the processor is the device, and decoding takes of it what running does.
-    async fn look_at_once(&self, look: Look<'_>) -> Result<Looked, MlError> {
+    /// Takes the way that keeps the device busy. On the processor, which is the device, decoding takes of it what running does: one
+    /// call does both where a permit is free, and only who has to wait is made ready meanwhile. Beside a GPU permits are for runs.
+    async fn look_in_turn(&self, look: Look<'_>) -> Result<Looked, MlError> {
+        let worker_id = look.key.worker_id;
+        if self.0.pool.pictures_ahead(worker_id) == 0 {
+            let (permit, waited) = self.device_permit(look.job, look.cancel).await?;
+            return Ok(self.look_at_once(look, permit, waited).await);
+        }
+        let free = if self.0.pool.device(worker_id) == Device::Cpu { self.free_permit() } else { None };
+        match free {
+            Some(permit) => Ok(self.look_at_once(look, permit, Duration::ZERO).await),
+            None => self.look_when_ready(look).await,
+        }
+    }
+
+    /// Decodes and runs under one permit, in one call.
+    async fn look_at_once(&self, look: Look<'_>, permit: Permit, waited: Duration) -> Looked {
         let Look { job, cancel, key, model, request, media } = look;
-        let (permit, waited) = self.device_permit(job, cancel).await?;
         let (context, began) = (self.context(job, cancel).with_permit(permit), Instant::now());
         let answer = self.0.pool.vision(key, model, request, media, context).await;
-        Ok(Looked { waited, took: began.elapsed(), answer: answer.map(|(answer, _facts)| answer) })
+        Looked { waited, took: began.elapsed(), answer: answer.map(|(answer, _facts)| answer) }
     }
 
     /// Decodes and packs before it is the picture's turn on the device, so that the device never waits for a decoder.
@@ -142,6 +154,14 @@ impl MlService {
         metrics::ml_permit_waited(began.elapsed());
         self.count_permits();
         Ok((permit, began.elapsed()))
+    }
+
+    /// A permit of the device, if one is free.
+    fn free_permit(&self) -> Option<Permit> {
+        let permit = self.0.gate.try_acquire()?;
+        metrics::ml_permit_waited(Duration::ZERO);
+        self.count_permits();
+        Some(permit)
     }
 
     /// Waits for the tenant's turn at a gate, unless the job is cancelled or late.

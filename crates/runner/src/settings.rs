@@ -83,7 +83,7 @@ pub struct RunnerSettings {
     /// Threads that serve calls; more than the sessions, so that decoding overlaps running.
     pub workers: usize,
     /// Pictures that are decoded and packed before it is their turn on the device, on threads of their own. When absent, as many as
-    /// there are processor cores beside a GPU, and none on the processor, where they would take cores from the runs.
+    /// there are processor cores beside a GPU, and two for each run at once on the processor.
     pub pictures_ahead: Option<usize>,
     /// Lets GPUs round to TF32.
     pub gpu_tf32: bool,
@@ -157,7 +157,8 @@ impl RunnerSettings {
     /// How many pictures are made ready ahead on a device. Together with runs and riders they have to find slots.
     pub(crate) fn pictures_ahead_on(&self, device: Device) -> usize {
         let wanted = self.pictures_ahead.unwrap_or_else(|| match device {
-            Device::Cpu => 0,
+            // Enough that a core never waits for the next picture to come from the service; more would only take turns.
+            Device::Cpu => 2 * self.sessions_per_model,
             Device::Cuda(_) => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         });
         let taken = SLOTS_FOR_RIDERS + 2 * self.sessions_per_model;

@@ -263,7 +263,7 @@ async fn memory_over_the_limit_is_an_error_and_the_runner_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_calls_than_slots_are_refused_at_once() {
-    let pool = start(RunnerSettings { slots: 1, ..settings() }).await;
+    let pool = start(RunnerSettings { slots: 1, pictures_ahead: Some(0), ..settings() }).await;
     infer(&pool, "a", LOOP, short_loop(), CallContext::default()).await.unwrap();
     let cancel = CancellationToken::new();
     let (busy, context) = (pool.clone(), CallContext::cancelled_by(cancel.clone()));

@@ -101,10 +101,12 @@ async fn pictures_that_are_never_looked_at_leave_no_memory_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pictures_are_made_ready_ahead_where_it_is_asked_for_and_as_many_as_find_slots() {
+async fn pictures_are_made_ready_ahead_and_as_many_as_find_slots() {
     let usual = pool().await;
-    let device = usual.device(0);
-    assert_eq!(usual.pictures_ahead(0) > 0, device != Device::Cpu, "of itself for a GPU alone");
+    assert!(usual.pictures_ahead(0) > 0);
+    if usual.device(0) == Device::Cpu {
+        assert_eq!(usual.pictures_ahead(0), 2 * settings().sessions_per_model);
+    }
     let asked = start(RunnerSettings { pictures_ahead: Some(3), ..settings() }).await;
     assert_eq!(asked.pictures_ahead(0), 3);
     let all = start(RunnerSettings { pictures_ahead: Some(1_000), ..settings() }).await;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fred::interfaces::{KeysInterface, LuaInterface, PubsubInterface};
-use fred::types::Expiration;
+use fred::interfaces::{KeysInterface, LuaInterface};
+use fred::types::{Expiration, Value};
 use futures::TryStreamExt;
 use ortolan_domain::TaskId;
 use ortolan_domain::job::{Attempt, done_key, lock_key, result_key};
@@ -23,19 +23,23 @@ const TAKE: &str = r"
     if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end
     return 0";
 
+/// Keeps a result and the mark of its end, and wakes whoever waits for it.
+/// KEYS: the result, the mark. ARGV: the result's bytes, how many milliseconds it is kept, the same for the mark, the channel, the signal.
+const PUT: &str = r"
+    redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
+    redis.call('set', KEYS[2], 1, 'PX', ARGV[3])
+    redis.call('publish', ARGV[4], ARGV[5])";
+
 const PAGE: u32 = 500;
 
 impl Redis {
     pub(crate) async fn put_result(&self, attempt: Attempt, bytes: Bytes, kept: Kept) -> Result<(), ResultsError> {
         let signal = serde_json::to_string(&attempt).unwrap_or_default();
-        let put = async {
-            let pipeline = self.client().pipeline();
-            let _: () = pipeline.set(result_key(attempt), bytes, expiry(kept.result), None, false).await?;
-            let _: () = pipeline.set(done_key(attempt), 1, expiry(kept.done), None, false).await?;
-            let _: () = pipeline.publish(RESULTS, signal).await?;
-            pipeline.last::<i64>().await
-        };
-        self.in_time(put).await.map(drop).map_err(ResultsError::store("put a result"))
+        let milliseconds = |time: Duration| Value::from(time.as_millis().to_string());
+        let arguments: Vec<Value> =
+            vec![bytes.into(), milliseconds(kept.result), milliseconds(kept.done), RESULTS.into(), signal.into()];
+        let put = self.client().eval(PUT, vec![result_key(attempt), done_key(attempt)], arguments);
+        self.in_time(put).await.map_err(ResultsError::store("put a result"))
     }
 
     pub(crate) async fn look_for_result(&self, attempt: Attempt) -> Result<Option<Waited>, ResultsError> {

@@ -2,45 +2,41 @@
 
 use std::sync::Arc;
 
-use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::sync::mpsc::Receiver;
 
-use super::sql::Batch;
+use super::sql::{Batch, Kept};
 use crate::{StoreError, TaskChange, TaskObserver};
-
-/// How many batches in a row a busy lane does on one connection; then others that wait for the pool have their turn.
-const BATCHES_IN_A_ROW: u32 = 32;
 
 /// Gives a lane its connections, and tells what was committed.
 pub(super) struct Committer {
-    pool: PgPool,
-    /// Kept from batch to batch while there are more: giving it back to the pool costs a question to the server.
-    held: Option<PoolConnection<Postgres>>,
-    batches: u32,
+    kept: Kept<Postgres>,
     observer: Arc<dyn TaskObserver>,
 }
 
 impl Committer {
     pub(super) fn new(pool: PgPool, observer: Arc<dyn TaskObserver>) -> Self {
-        Self { pool, held: None, batches: 0, observer }
+        Self { kept: Kept::new(pool), observer }
     }
 
     /// The connection for the next batch.
     pub(super) async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        let held = match self.held.take() {
-            Some(held) => held,
-            None => self.pool.acquire().await?,
-        };
-        Ok(self.held.insert(held))
+        Ok(self.kept.connection().await?)
     }
 
-    /// Told after each batch: gives the connection back unless more batches wait and it may serve them.
+    /// Told after each batch, and whether more of them wait.
     pub(super) fn done(&mut self, more: bool) {
-        self.batches += 1;
-        if !more || self.batches >= BATCHES_IN_A_ROW {
-            self.batches = 0;
-            self.held = None;
-        }
+        self.kept.used(more);
+    }
+
+    /// Told when a batch failed: the connection may be what is at fault, so the next one has another.
+    pub(super) fn failed(&mut self) {
+        self.kept.let_go();
+    }
+
+    /// Waits for the next batch.
+    pub(super) async fn receive<T>(&mut self, inbox: &mut Receiver<T>, waiting: &mut Vec<T>, most: usize) -> usize {
+        self.kept.receive(inbox, waiting, most).await
     }
 
     /// Tells the observer, then the callers.

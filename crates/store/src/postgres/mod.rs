@@ -6,6 +6,7 @@
 #[macro_use]
 mod dialect;
 mod committer;
+mod fill;
 #[path = "../sql/mod.rs"]
 mod sql;
 

@@ -3,14 +3,13 @@
 use futures::future::BoxFuture;
 use ortolan_domain::Task;
 use ortolan_domain::job::Attempt;
-use ortolan_domain::route::QueueName;
 use tokio::sync::oneshot;
 
+use super::Connection;
 use super::callbacks;
 use super::dispatch::{self, Dispatch};
 use super::runs::{self, Heartbeat};
 use super::submit::{self, Submit};
-use super::{Connection, dialect};
 use crate::{Claim, Completion, Failure, StoreError, Submission, TaskChange};
 
 /// Where the answer to a write goes.
@@ -139,16 +138,10 @@ impl Batch {
             (0, _, 0, 0) => runs::is_one_statement(&self.claims.asked),
             // Leases are kept one by one.
             (0, 0, _, 0) => true,
-            (0, 0, 0, _) => dialect::DISPATCHES_ALONE,
+            // Looks again at what it moves.
+            (0, 0, 0, _) => true,
             _ => false,
         }
-    }
-
-    /// The queue, where there is nothing to do but fill that one.
-    pub(super) fn queue_to_fill(&self) -> Option<QueueName> {
-        let first = self.dispatches.asked.first()?.queue;
-        let is_all = self.len() == self.dispatches.asked.len();
-        (is_all && self.dispatches.asked.iter().all(|wish| wish.queue == first)).then_some(first)
     }
 
     /// Carries all writes out; gives the changes in the order in which they were made. New rows come before dispatch, so
@@ -157,9 +150,8 @@ impl Batch {
         let mut heard = Vec::new();
         self.undos.done = dispatch::undo(connection, &self.undos.asked, &mut heard).await?;
         self.submits.done = submit::submit(connection, &self.submits.asked, &mut heard).await?;
-        let is_dispatcher = self.queue_to_fill().is_some();
-        let dispatches = &self.dispatches.asked;
-        self.dispatches.done = dispatch::dispatch(connection, dispatches, is_dispatcher, &mut heard).await?;
+        let is_alone = self.is_atomic();
+        self.dispatches.done = dispatch::dispatch(connection, &self.dispatches.asked, is_alone, &mut heard).await?;
         self.claims.done = runs::claim(connection, &self.claims.asked, &mut heard).await?;
         self.heartbeats.done = runs::heartbeat(connection, &self.heartbeats.asked).await?;
         self.completions.done = runs::complete(connection, &self.completions.asked, &mut heard).await?;

@@ -9,23 +9,31 @@ use ortolan_domain::{TaskId, Timestamp};
 use super::binder::{Binder, fetch, fetch_many};
 use super::reader::Reader;
 use super::tasks::{self, change_columns};
-use super::{Connection, dialect};
+use super::{Connection, Row, dialect};
 use crate::statement::{MAX_ROWS, ManyRows, rounds};
 use crate::{DispatchLimits, StoreError, TaskChange};
 
 /// A wish to fill a queue's window.
 #[derive(Clone, Copy)]
-pub(super) struct Dispatch {
-    pub(super) queue: QueueName,
-    pub(super) limits: DispatchLimits,
-    pub(super) now: Timestamp,
+pub(in super::super) struct Dispatch {
+    pub(in super::super) queue: QueueName,
+    pub(in super::super) limits: DispatchLimits,
+    pub(in super::super) now: Timestamp,
+}
+
+/// What one look moved.
+pub(in super::super) struct Filled {
+    /// In the order in which they go.
+    moved: Vec<TaskChange>,
+    /// True when all that could go went.
+    is_last: bool,
 }
 
 /// `room` is what the window has left. `waiting` hops over the index from tenant to tenant instead of reading all their
 /// rows. `share` is how many rows of each tenant are looked at. `first` are the best rows of each tenant and priority;
 /// `ranked` says the how-manyth of its tenant's each is. A row's place is that after all that its tenant has in flight,
 /// which makes tenants take turns; only places that no row beyond a tenant's share could take are given away.
-pub(super) const CHOOSE: &str = concat!(
+pub(in super::super) const CHOOSE: &str = concat!(
     "WITH RECURSIVE room(free) AS (
         SELECT CASE WHEN queued < $3 THEN $3 - queued ELSE 0 END
         FROM (SELECT COUNT(*) AS queued FROM tasks WHERE status = 'queued' AND queue = $1) AS window_now
@@ -61,17 +69,25 @@ pub(super) const CHOOSE: &str = concat!(
      ORDER BY busy + nth, priority DESC, run_at, id LIMIT (SELECT free FROM room)"
 );
 
-pub(super) static MOVE: ManyRows = ManyRows::new(
-    2,
-    concat!(
-        "WITH given(id, at) AS (VALUES {rows})
-         UPDATE tasks SET status = 'queued', version = tasks.version + 1, attempt = tasks.attempt + 1,
-            queued_at = given.at
-         FROM given WHERE tasks.id = given.id AND tasks.status = 'pending'
-         RETURNING ",
-        change_columns!()
-    ),
-);
+/// Moves the rows of `given` at the instants there. `COALESCE` hides the index of pending rows: a plan that is made while few of them are there,
+/// and is kept, must not read all of them once they are many.
+macro_rules! move_given {
+    () => {
+        concat!(
+            "UPDATE tasks SET status = 'queued', version = tasks.version + 1, attempt = tasks.attempt + 1,
+                queued_at = given.at
+             FROM given WHERE tasks.id = given.id AND COALESCE(tasks.status, '') = 'pending'
+             RETURNING ",
+            change_columns!()
+        )
+    };
+}
+
+pub(super) static MOVE: ManyRows = ManyRows::new(2, concat!("WITH given(id, at) AS (VALUES {rows}) ", move_given!()));
+
+/// The same for a dialect that makes `given` otherwise.
+#[allow(dead_code, reason = "a dialect may do without")]
+pub(in super::super) const MOVE_GIVEN: &str = move_given!();
 
 impl Dispatch {
     /// True when one look answers both.
@@ -83,11 +99,12 @@ impl Dispatch {
 
 /// Fills the windows; each wish gets what it moved. Wishes for the same queue with the same limits are answered by one
 /// look, at the latest of their instants, so that it sees what each of them may have just submitted: the first of them
-/// gets all there is, the others find nothing left. `is_dispatcher` where the transaction has begun as the one of their queue.
+/// gets all there is, the others find nothing left. `is_alone` where they are in no transaction: then each look is one of its own. Rows that are
+/// moved and not told of, because a later look failed, are queued without a delivery and are taken back like all of those.
 pub(super) async fn dispatch(
     connection: &mut Connection,
     wishes: &[Dispatch],
-    is_dispatcher: bool,
+    is_alone: bool,
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Vec<Attempt>>, StoreError> {
     let mut moved: Vec<Vec<Attempt>> = Vec::with_capacity(wishes.len());
@@ -98,10 +115,10 @@ pub(super) async fn dispatch(
         moved.push(match is_answered {
             true => Vec::new(),
             false => {
-                if !is_dispatcher {
+                if !is_alone {
                     dialect::one_dispatcher(connection, wish.queue).await?;
                 }
-                fill(connection, &Dispatch { now, ..*wish }, changes).await?
+                fill(connection, &Dispatch { now, ..*wish }, is_alone, changes).await?
             }
         });
     }
@@ -117,20 +134,50 @@ pub(super) async fn finds_any(connection: &mut Connection, wish: &Dispatch) -> R
 async fn fill(
     connection: &mut Connection,
     wish: &Dispatch,
+    is_alone: bool,
     changes: &mut Vec<TaskChange>,
 ) -> Result<Vec<Attempt>, StoreError> {
-    let mut moved = Vec::new();
+    let mut attempts = Vec::new();
     loop {
-        let look = look(connection, wish).await?;
-        for some in look.chosen.chunks(MAX_ROWS) {
-            let queued = queue_rows(connection, some, wish.now).await?;
-            moved.extend(queued.iter().map(|change| change.attempt));
-            changes.extend(queued);
-        }
-        if look.is_last {
-            return Ok(moved);
+        let Filled { moved, is_last } = match is_alone {
+            true => dialect::look_and_move(connection, wish).await?,
+            false => look_then_move(connection, wish).await?,
+        };
+        attempts.extend(moved.iter().map(|change| change.attempt));
+        changes.extend(moved);
+        if is_last {
+            return Ok(attempts);
         }
     }
+}
+
+/// Chooses, then moves what was chosen.
+pub(in super::super) async fn look_then_move(
+    connection: &mut Connection,
+    wish: &Dispatch,
+) -> Result<Filled, StoreError> {
+    let Look { chosen, is_last } = look(connection, wish).await?;
+    let mut moved = Vec::with_capacity(chosen.len());
+    for some in chosen.chunks(MAX_ROWS) {
+        moved.extend(queue_rows(connection, some, wish.now).await?);
+    }
+    Ok(Filled { moved, is_last })
+}
+
+/// Reads rows that were chosen and moved by one statement: the change, what [`CHOOSE`] told of them all, and the row's place.
+#[allow(dead_code, reason = "a dialect may do without")]
+pub(in super::super) fn read_filled(rows: &[Row]) -> Result<Filled, StoreError> {
+    let mut moved: Vec<(i64, TaskChange)> = Vec::with_capacity(rows.len());
+    let mut is_last = true;
+    for row in rows {
+        let mut row = Reader::new("tasks", row);
+        let change = tasks::read_change(&mut row)?;
+        let (eligible, all_within_share): (i64, bool) = (row.get()?, row.get()?);
+        is_last = all_within_share && eligible == rows.len() as i64;
+        moved.push((row.get()?, change));
+    }
+    moved.sort_unstable_by_key(|(place, _)| *place);
+    Ok(Filled { moved: moved.into_iter().map(|(_, change)| change).collect(), is_last })
 }
 
 /// What a look found.

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::committer::Committer;
 use super::Connection;
 use super::batch::{Answer, Batch, Single, Write};
-use super::dialect::{self, BEGIN};
+use super::dialect::{BEGIN, let_others_go_first};
 use crate::{StoreError, TaskChange};
 
 /// The most writes of one batch.
@@ -62,7 +62,8 @@ impl Lane {
 async fn serve(mut inbox: mpsc::Receiver<Write>, mut committer: Committer) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     let mut closers = Vec::new();
-    while inbox.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+    while committer.receive(&mut inbox, &mut waiting, MAX_BATCH).await > 0 {
+        gather(&mut inbox, &mut waiting, MAX_BATCH).await;
         let mut batch = Batch::of(waiting.drain(..));
         closers.extend(batch.take_closers());
         if !closers.is_empty() {
@@ -76,6 +77,17 @@ async fn serve(mut inbox: mpsc::Receiver<Write>, mut committer: Committer) {
     committer.close().await;
     for closer in closers {
         let _ = closer.send(Ok(()));
+    }
+}
+
+/// Lets those in who are about to ask. What wakes several callers wakes them one after the other, and the first one's write would leave
+/// without the others; where nobody else has anything to do, this takes no time.
+pub(super) async fn gather<T>(inbox: &mut mpsc::Receiver<T>, waiting: &mut Vec<T>, most: usize) {
+    let_others_go_first().await;
+    while waiting.len() < most
+        && let Ok(one) = inbox.try_recv()
+    {
+        waiting.push(one);
     }
 }
 
@@ -95,9 +107,8 @@ async fn commit(committer: &mut Committer, mut batch: Batch) {
     }
 }
 
-/// The connection may be what is at fault, so the next batch has another one.
 fn give_up(committer: &mut Committer, batch: Batch, error: StoreError) {
-    committer.done(false);
+    committer.failed();
     batch.refuse(error);
 }
 
@@ -106,10 +117,7 @@ async fn attempt(committer: &mut Committer, batch: &mut Batch) -> Result<Vec<Tas
     if batch.is_atomic() {
         return batch.run(connection).await;
     }
-    let mut transaction = match batch.queue_to_fill() {
-        Some(queue) => connection.begin_with(dialect::begin_as_dispatcher(queue)).await?,
-        None => connection.begin_with(BEGIN).await?,
-    };
+    let mut transaction = connection.begin_with(BEGIN).await?;
     match batch.run(&mut transaction).await {
         Ok(changes) => {
             transaction.commit().await?;

@@ -8,18 +8,18 @@ use sqlx::types::Uuid;
 use sqlx::{Pool, Row as _};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Row;
 use super::batch::{Answer, Refusal};
 use super::binder::fetch_many;
 use super::dialect::Db;
+use super::kept::Kept;
+use super::lane::gather;
 use super::tasks::{self, task_columns};
-use super::{Connection, Row};
 use crate::StoreError;
 use crate::statement::{MAX_ROWS, ManyRows};
 
 /// How many looks may wait before callers have to wait to be let in.
 const MAX_WAITING: usize = 4096;
-/// How many statements in a row have one connection; then others that wait for the pool have their turn.
-const STATEMENTS_IN_A_ROW: u32 = 32;
 
 pub(super) static LOOK: ManyRows =
     ManyRows::new(1, concat!("SELECT ", task_columns!(), " FROM tasks WHERE tasks.id IN ({rows})"));
@@ -53,41 +53,25 @@ impl Looks {
 }
 
 async fn serve(mut inbox: mpsc::Receiver<Look>, pool: Pool<Db>) {
-    let mut looks = Vec::with_capacity(MAX_ROWS);
-    while inbox.recv_many(&mut looks, MAX_ROWS).await > 0 {
-        if let Err(error) = serve_in_a_row(&mut inbox, &mut looks, &pool).await {
-            let mut error = Refusal::new(error);
-            looks.drain(..).for_each(|look| look.tell(Err(error.next())));
+    let (mut kept, mut looks) = (Kept::new(pool), Vec::with_capacity(MAX_ROWS));
+    while kept.receive(&mut inbox, &mut looks, MAX_ROWS).await > 0 {
+        gather(&mut inbox, &mut looks, MAX_ROWS).await;
+        match fetch(&mut kept, &looks).await {
+            Ok(found) => {
+                looks.drain(..).for_each(|look| look.answer_from(&found));
+                kept.used(!inbox.is_empty());
+            }
+            Err(error) => {
+                kept.let_go();
+                let mut error = Refusal::new(error);
+                looks.drain(..).for_each(|look| look.tell(Err(error.next())));
+            }
         }
     }
 }
 
-/// Serves these looks and those that come meanwhile on one connection: giving it back to the pool costs a question to the server.
-/// After an error the looks that have no answer are left.
-async fn serve_in_a_row(
-    inbox: &mut mpsc::Receiver<Look>,
-    looks: &mut Vec<Look>,
-    pool: &Pool<Db>,
-) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
-    for turn in 1.. {
-        let found = fetch(&mut connection, looks).await?;
-        looks.drain(..).for_each(|look| look.answer_from(&found));
-        while turn < STATEMENTS_IN_A_ROW
-            && looks.len() < MAX_ROWS
-            && let Ok(look) = inbox.try_recv()
-        {
-            looks.push(look);
-        }
-        if looks.is_empty() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-async fn fetch(connection: &mut Connection, looks: &[Look]) -> Result<HashMap<Uuid, Row>, StoreError> {
-    let rows = fetch_many(connection, &LOOK, looks, |binder, look| {
+async fn fetch(kept: &mut Kept<Db>, looks: &[Look]) -> Result<HashMap<Uuid, Row>, StoreError> {
+    let rows = fetch_many(kept.connection().await?, &LOOK, looks, |binder, look| {
         binder.add(look.id.as_uuid());
     })
     .await?;

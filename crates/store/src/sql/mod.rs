@@ -7,6 +7,7 @@ mod binder;
 mod callback_ports;
 mod callbacks;
 mod dispatch;
+mod kept;
 mod keys;
 mod lane;
 mod lists;
@@ -30,6 +31,10 @@ mod tenants;
 mod upkeep;
 
 pub(super) use batch::Batch;
+#[allow(unused_imports, reason = "for dialects that look and move in one question")]
+pub(super) use dispatch::{CHOOSE, Dispatch, Filled, MOVE_GIVEN, look_then_move, read_filled};
+#[allow(unused_imports, reason = "for dialects whose lanes share a pool")]
+pub(super) use kept::Kept;
 pub(super) use lane::Lane;
 pub(super) use looks::Looks;
 
@@ -54,7 +59,7 @@ pub(super) fn frequent_statements() -> Vec<String> {
         .into_iter()
         .flat_map(|statement| [statement.text(1, dialect::PLACES).0, statement.text(64, dialect::PLACES).0]);
     let single = [
-        dispatch::CHOOSE,
+        CHOOSE,
         steer::LOOK,
         steer::CANCEL,
         steer::RETRY,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::mpsc::Receiver;
 
 use super::sql::Batch;
 use super::wal::WalSync;
@@ -28,6 +29,14 @@ impl Committer {
 
     /// Told after each batch; there is nothing to give back.
     pub(super) fn done(&mut self, _: bool) {}
+
+    /// Told when a batch failed; there is no other connection.
+    pub(super) fn failed(&mut self) {}
+
+    /// Waits for the next batch.
+    pub(super) async fn receive<T>(&mut self, inbox: &mut Receiver<T>, waiting: &mut Vec<T>, most: usize) -> usize {
+        inbox.recv_many(waiting, most).await
+    }
 
     /// Tells the observer, then the callers. Other readers see the rows now, too: a power cut within the next
     /// milliseconds may take back what they saw, but nothing that a caller was promised.

@@ -16,6 +16,9 @@ pub(super) const PLACES: Places = Places::Plain;
 /// Takes the write lock at once, so that no transaction has to give up half way.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// Returns at once: a batch costs little beside its writes, so there is nothing to gain.
+pub(super) async fn let_others_go_first() {}
+
 /// Locks the chosen rows and leaves out those that another transaction has locked.
 macro_rules! skip_locked {
     () => {
@@ -49,16 +52,10 @@ macro_rules! first_of_each_tenant {
     };
 }
 
-/// Dispatch needs no transaction, as nobody else dispatches. Each of its statements looks again at what it moves; rows that are moved
-/// and not told of, because a later statement failed, are queued without a delivery and are taken back like all of those.
-pub(super) const DISPATCHES_ALONE: bool = true;
+/// Dispatch needs no transaction, as nobody else dispatches, and each question is answered in this process.
+pub(super) use super::sql::look_then_move as look_and_move;
 
 /// Nothing to do: there is one writer.
 pub(super) async fn one_dispatcher(_: &mut Connection, _: QueueName) -> Result<(), StoreError> {
     Ok(())
-}
-
-/// What begins a transaction of dispatches.
-pub(super) fn begin_as_dispatcher(_: QueueName) -> &'static str {
-    BEGIN
 }
