@@ -80,7 +80,6 @@ impl World {
             settings: ReconcilerSettings {
                 interval: Duration::from_secs(300),
                 quick_interval: Duration::from_secs(5),
-                undelivered_after: UNDELIVERED_AFTER,
                 lost_after: UNDELIVERED_AFTER,
                 long_running_after: Duration::from_secs(3600),
                 retention: Duration::from_secs(30 * 24 * 3600),

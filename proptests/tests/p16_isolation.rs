@@ -16,14 +16,13 @@ use ortolan_worker::WorkerSettings;
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
-/// A worker: its mode, and whether its machine has an accelerator.
-type Machine = (GpuMode, bool);
-
-fn machines() -> impl Strategy<Value = Vec<Machine>> {
+/// The modes of some workers.
+fn modes() -> impl Strategy<Value = Vec<GpuMode>> {
     let mode = prop::sample::select(vec![GpuMode::Gpu, GpuMode::Cpu, GpuMode::Auto]);
-    let others = prop::collection::vec((mode, any::<bool>()), 0..4);
-    // Someone takes from each queue, or tasks would wait for ever.
-    others.prop_map(|others| [vec![(GpuMode::Gpu, true), (GpuMode::Cpu, false)], others].concat())
+    let others = prop::collection::vec(mode, 0..4);
+    // Someone takes from each queue, or tasks would wait for ever: one of each, or one that takes both.
+    let all = prop::sample::select(vec![vec![GpuMode::Gpu, GpuMode::Cpu], vec![GpuMode::Auto]]);
+    (all, others).prop_map(|(all, others)| [all, others].concat())
 }
 
 /// Tasks with or without a wish of their own for a device.
@@ -31,15 +30,10 @@ fn wishes() -> impl Strategy<Value = Vec<Option<bool>>> {
     prop::collection::vec(prop::option::of(any::<bool>()), 1..8)
 }
 
-async fn deploy(
-    bench: &Bench,
-    machines: Vec<Machine>,
-    wishes: Vec<Option<bool>>,
-    gpu_first: bool,
-) -> anyhow::Result<()> {
+async fn deploy(bench: &Bench, modes: Vec<GpuMode>, wishes: Vec<Option<bool>>, gpu_first: bool) -> anyhow::Result<()> {
     let (mut crew, mut takes): (Vec<Running>, BTreeMap<String, &[QueueName]>) = Default::default();
-    for (mode, has_gpu) in machines {
-        let (name, queues) = (format!("{mode:?}-{}", TaskId::generate()), mode.queues(has_gpu, false));
+    for mode in modes {
+        let (name, queues) = (format!("{mode:?}-{}", TaskId::generate()), mode.queues());
         let settings = WorkerSettings { queues: queues.to_vec(), ..worker_settings(2) };
         crew.push(bench.start_worker(&name, settings));
         takes.insert(name, queues);
@@ -106,8 +100,8 @@ fn no_trespassing(home: Home, cases: u32) {
 fn workers_take_only_what_is_theirs() {
     let runtime = Runtime::new().unwrap();
     let bench = runtime.block_on(Bench::open()).unwrap();
-    proptest!(ProptestConfig::with_cases(CASES), |(machines in machines(), wishes in wishes(), gpu_first in any::<bool>())| {
-        case(&runtime, deploy(&bench, machines, wishes, gpu_first))?;
+    proptest!(ProptestConfig::with_cases(CASES), |(modes in modes(), wishes in wishes(), gpu_first in any::<bool>())| {
+        case(&runtime, deploy(&bench, modes, wishes, gpu_first))?;
     });
 }
 

@@ -13,6 +13,9 @@ use crate::task::{TaskInput, TaskType};
 use crate::tenant::TenantSlug;
 use crate::time::Timestamp;
 
+/// The most bytes that a result may have.
+pub const MAX_RESULT_BYTES: usize = 256 << 20;
+
 /// One try of one task: what a delivery names and what every write is fenced with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attempt {

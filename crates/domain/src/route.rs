@@ -94,18 +94,19 @@ pub enum GpuMode {
     Gpu,
     /// Only `cpu_jobs`.
     Cpu,
-    /// `gpu_jobs` too when the machine has an accelerator.
+    /// Both.
     #[default]
     Auto,
 }
 
 impl GpuMode {
-    /// The queues that a worker consumes. A worker that is the `only_one` takes both in mode `auto`, whatever the machine has.
-    pub fn queues(self, has_gpu: bool, only_one: bool) -> &'static [QueueName] {
-        match (self, has_gpu || only_one) {
-            (Self::Gpu, _) => &[QueueName::GpuJobs],
-            (Self::Cpu, _) | (Self::Auto, false) => &[QueueName::CpuJobs],
-            (Self::Auto, true) => &[QueueName::GpuJobs, QueueName::CpuJobs],
+    /// The queues that a worker consumes. What its own machine has does not matter: it only waits for ML services, which run models on
+    /// whatever they find. A worker in mode `auto` that left `gpu_jobs` to others would let tasks wait for ever where there is no GPU.
+    pub fn queues(self) -> &'static [QueueName] {
+        match self {
+            Self::Gpu => &[QueueName::GpuJobs],
+            Self::Cpu => &[QueueName::CpuJobs],
+            Self::Auto => &QueueName::TASKS,
         }
     }
 }
@@ -117,13 +118,9 @@ mod tests {
 
     #[test]
     fn a_cpu_worker_never_takes_gpu_jobs() {
-        for has_gpu in [true, false] {
-            assert_eq!(GpuMode::Cpu.queues(has_gpu, false), [QueueName::CpuJobs]);
-            assert_eq!(GpuMode::Gpu.queues(has_gpu, false), [QueueName::GpuJobs]);
-        }
-        assert_eq!(GpuMode::Auto.queues(false, false), [QueueName::CpuJobs]);
-        assert_eq!(GpuMode::Auto.queues(true, false), QueueName::TASKS);
-        assert_eq!(GpuMode::Auto.queues(false, true), QueueName::TASKS);
+        assert_eq!(GpuMode::Cpu.queues(), [QueueName::CpuJobs]);
+        assert_eq!(GpuMode::Gpu.queues(), [QueueName::GpuJobs]);
+        assert_eq!(GpuMode::Auto.queues(), QueueName::TASKS);
     }
 
     #[test]

@@ -18,12 +18,16 @@ struct Gate {
     permits: usize,
     /// Calls that may wait, of all tenants.
     most_calls: usize,
+    /// Hears how busy the gate is whenever that changes.
+    ear: Option<fn(GateFacts)>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     running: usize,
+    /// The most that ever ran at once.
+    peak: usize,
     waiting: usize,
     /// How many of those that wait are calls.
     calls: usize,
@@ -44,6 +48,8 @@ pub struct GateFacts {
     pub permits: usize,
     /// Permits taken.
     pub running: usize,
+    /// The most that were ever taken at once.
+    pub peak: usize,
     /// Jobs and calls that wait for one.
     pub waiting: usize,
 }
@@ -65,7 +71,18 @@ pub struct Permit(Option<Arc<Gate>>);
 impl FairGate {
     /// A gate with so many permits that lets at most so many calls wait.
     pub fn new(permits: usize, most_calls: usize) -> Self {
-        Self(Arc::new(Gate { permits: permits.max(1), most_calls: most_calls.max(1), state: Mutex::default() }))
+        Self::with_ear(permits, most_calls, None)
+    }
+
+    /// The same, and `ear` hears how busy it is, whoever comes and goes.
+    pub fn heard_by(permits: usize, most_calls: usize, ear: fn(GateFacts)) -> Self {
+        Self::with_ear(permits, most_calls, Some(ear))
+    }
+
+    fn with_ear(permits: usize, most_calls: usize, ear: Option<fn(GateFacts)>) -> Self {
+        let gate = Gate { permits: permits.max(1), most_calls: most_calls.max(1), ear, state: Mutex::default() };
+        gate.tell(&gate.state());
+        Self(Arc::new(gate))
     }
 
     /// Waits for the tenant's turn and a permit, as a job, of which somebody else lets only so many in. Dropping the
@@ -89,6 +106,8 @@ impl FairGate {
             return None;
         }
         state.running += 1;
+        state.peak = state.peak.max(state.running);
+        self.0.tell(state);
         Some(Permit(Some(Arc::clone(&self.0))))
     }
 
@@ -101,7 +120,9 @@ impl FairGate {
             if is_call {
                 state.make_room(tenant, self.0.most_calls)?;
             }
-            state.enqueue(tenant, is_call)
+            let turn = state.enqueue(tenant, is_call);
+            self.0.tell(&state);
+            turn
         };
         let _guard = Waiting { gate: &self.0, is_call };
         turn.await.map_err(|_| Full::OfAll)
@@ -109,8 +130,7 @@ impl FairGate {
 
     /// How busy the gate is now.
     pub fn facts(&self) -> GateFacts {
-        let state = self.0.state();
-        GateFacts { permits: self.0.permits, running: state.running, waiting: state.waiting }
+        self.0.facts(&self.0.state())
     }
 }
 
@@ -118,6 +138,17 @@ impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics halfway through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn facts(&self, state: &State) -> GateFacts {
+        GateFacts { permits: self.permits, running: state.running, peak: state.peak, waiting: state.waiting }
+    }
+
+    /// Under the lock, so that the last word is the newest.
+    fn tell(&self, state: &State) {
+        if let Some(ear) = self.ear {
+            ear(self.facts(state));
+        }
     }
 
     /// Hands a permit that came back to the next waiter that is still there.
@@ -131,6 +162,7 @@ impl Gate {
             }
         }
         state.running -= 1;
+        self.tell(&state);
     }
 }
 
@@ -210,6 +242,7 @@ impl Drop for Waiting<'_> {
         let mut state = self.gate.state();
         state.waiting -= 1;
         state.calls -= usize::from(self.is_call);
+        self.gate.tell(&state);
     }
 }
 
@@ -259,7 +292,7 @@ mod tests {
             seen.push(order.recv().await.unwrap());
         }
         assert_eq!(seen, ["a", "b", "c", "a", "b", "a", "a"]);
-        assert_eq!(gate.facts(), GateFacts { permits: 1, running: 0, waiting: 0 });
+        assert_eq!(gate.facts(), GateFacts { permits: 1, running: 0, peak: 1, waiting: 0 });
     }
 
     #[tokio::test]

@@ -206,7 +206,6 @@ impl MlService {
     pub(crate) fn ended(&self, model: &ModelRef, error: Option<&MlError>, took: Duration) {
         self.0.stats.ended(model, error.is_none(), took);
         inference::request_ended(error.map_or("ok", |error| error.code.as_str()), took);
-        self.count_permits();
     }
 
     /// Notes a run in the model's numbers and in the metrics.

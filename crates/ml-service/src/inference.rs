@@ -81,7 +81,6 @@ impl Inference for MlService {
             |of: &Option<TenantSlug>| deaths.iter().filter(|death| death.tenant == *of).map(|death| death.count).sum();
         let CacheInfo { models, runners, gpu_count, evictions } = self.0.pool.cache_info();
         let mine = |of: Option<&TenantSlug>| tenant.is_none() || of == tenant.as_ref();
-        let reserving = models.len() as u64;
         let models: Vec<_> = models.into_iter().filter(|model| mine(Some(&model.tenant))).map(loaded).collect();
         let runners = runners.into_iter().filter(|runner| mine(runner.tenant.as_ref()));
         let runners = runners.map(|runner| RunnerInfo {
@@ -90,6 +89,7 @@ impl Inference for MlService {
             device: runner.device,
             resident_bytes: Some(runner.rss_bytes),
         });
+        let sessions = models.len() as u64;
         Ok(ModelCacheInfo {
             cached_models: models.iter().map(|model| model.key.clone()).collect(),
             model_count: models.len(),
@@ -99,7 +99,7 @@ impl Inference for MlService {
             gpu_available: gpu_count > 0,
             gpu_count,
             gpu_memory_allocated: self.own_gpu().map(|gpu| gpu.memory_used_bytes),
-            gpu_memory_reserved: self.reserved_bytes(gpu_count, reserving),
+            gpu_memory_reserved: self.reserved_bytes(gpu_count, sessions),
         })
     }
 
@@ -146,13 +146,12 @@ impl Inference for MlService {
 }
 
 impl MlService {
-    /// The GPU that this service's models run on, as it was a moment ago; without one of its own, the first that there is.
+    /// The GPU that this service's models run on, as it was a moment ago; none where they run on the processor.
     fn own_gpu(&self) -> Option<GpuFacts> {
-        let index = match self.0.pool.device(self.0.number.get()) {
-            Device::Cuda(index) => index as usize,
-            Device::Cpu => 0,
-        };
-        self.0.gpus.now().get(index).cloned()
+        match self.0.pool.device(self.0.number.get()) {
+            Device::Cuda(index) => self.0.gpus.now().get(index as usize).cloned(),
+            Device::Cpu => None,
+        }
     }
 
     /// What the sessions may take of the GPUs; `None` on the processor.

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ortolan_domain::ErrorCode;
 use ortolan_domain::config::{ModelProfileName, TaskConfig};
 use ortolan_domain::hash;
-use ortolan_domain::job::{Attempt, MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings};
+use ortolan_domain::job::{
+    Attempt, MAX_RESULT_BYTES, MlError, MlItem, MlJob, MlOutcome, MlResult, Provenance, Timings,
+};
 use ortolan_results::LOCK_TTL;
 use ortolan_runner::Area;
 use ortolan_service::telemetry::metrics;
@@ -63,7 +66,6 @@ impl MlService {
         };
         trace::end(&mut work, error.map_or(Ok(&result.timings), Err));
         metrics::ml_job_ended(job.task_type, error.map_or("ok", |error| error.code.as_str()), began.elapsed());
-        self.count_permits();
         let duration_ms = began.elapsed().as_secs_f64() * 1e3;
         match error {
             Some(error) => {
@@ -142,8 +144,8 @@ impl MlService {
 
     /// Offers the result until it is taken or nobody waits for it any more; true when it was taken.
     async fn store(&self, job: &MlJob, result: MlResult) -> bool {
-        let bytes = match serde_json::to_vec(&result) {
-            Ok(bytes) => bytes::Bytes::from(bytes),
+        let bytes = match written(result, MAX_RESULT_BYTES) {
+            Ok(bytes) => bytes,
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "result cannot be written");
                 return false;
@@ -158,6 +160,17 @@ impl MlService {
         }
         true
     }
+}
+
+/// A result's bytes; of one that has more than it may have, those of an error that says so, as no store and no worker would take it.
+fn written(result: MlResult, most: usize) -> Result<Bytes, serde_json::Error> {
+    let bytes = serde_json::to_vec(&result)?;
+    if bytes.len() <= most {
+        return Ok(bytes.into());
+    }
+    let detail = format!("the result has {} bytes, at most {most} are taken", bytes.len());
+    let outcome = MlOutcome::Error(MlError::new(ErrorCode::InvalidResult, detail));
+    serde_json::to_vec(&MlResult { outcome, ..result }).map(Bytes::from)
 }
 
 fn stamp(job: &MlJob, model_profile: ModelProfileName, outcome: Result<Produced, MlError>) -> MlResult {
@@ -177,4 +190,39 @@ fn stamp(job: &MlJob, model_profile: ModelProfileName, outcome: Result<Produced,
         request_id: job.origin.request_id.clone(),
     };
     MlResult { attempt: job.attempt, provenance, timings, outcome }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ortolan_domain::{RunId, TaskId};
+
+    use super::*;
+
+    #[test]
+    fn a_result_that_is_too_large_says_so_instead() {
+        let provenance = Provenance {
+            run_id: RunId::generate(),
+            config_hash: "c".to_owned(),
+            input_hash: "i".to_owned(),
+            producer: PRODUCER.to_owned(),
+            producer_version: "1".to_owned(),
+            model_profile: "p".to_owned(),
+            model_sha256: None,
+            request_id: None,
+        };
+        let detail = "a long story ".repeat(1_000);
+        let result = MlResult {
+            attempt: Attempt { task_id: TaskId::generate(), attempt: 1 },
+            provenance,
+            timings: Timings::default(),
+            outcome: MlOutcome::Error(MlError::new(ErrorCode::Invalid, detail)),
+        };
+        let whole = written(result.clone(), usize::MAX).unwrap();
+        assert_eq!(written(result.clone(), whole.len()).unwrap(), whole);
+        let told: MlResult = serde_json::from_slice(&written(result, whole.len() - 1).unwrap()).unwrap();
+        let MlOutcome::Error(error) = told.outcome else { panic!("no error") };
+        assert_eq!(error.code, ErrorCode::InvalidResult);
+        assert!(error.detail.contains(&whole.len().to_string()), "{}", error.detail);
+    }
 }

@@ -152,7 +152,6 @@ impl MlService {
         let began = Instant::now();
         let permit = self.turn(&self.0.gate, job, cancel).await?;
         metrics::ml_permit_waited(began.elapsed());
-        self.count_permits();
         Ok((permit, began.elapsed()))
     }
 
@@ -160,7 +159,6 @@ impl MlService {
     fn free_permit(&self) -> Option<Permit> {
         let permit = self.0.gate.try_acquire()?;
         metrics::ml_permit_waited(Duration::ZERO);
-        self.count_permits();
         Some(permit)
     }
 

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{BatchPolicy, Lines};
 use crate::burst::Bursts;
 use crate::catalog::{CatalogLimits, ModelCatalog};
-use crate::gate::FairGate;
+use crate::gate::{FairGate, GateFacts};
 use crate::gpus::GpuWatch;
 use crate::stats::Stats;
 
@@ -108,7 +108,7 @@ impl MlService {
         let limits = CatalogLimits { max_bytes: settings.max_model_bytes, revalidate: settings.revalidate_models };
         let folder = settings.models_folder.clone().unwrap_or_else(std::env::temp_dir);
         let catalog = ModelCatalog::new(blobs.clone(), clock.clone(), limits, &folder)?;
-        let gate = FairGate::new(settings.concurrency, settings.most_jobs);
+        let gate = FairGate::heard_by(settings.concurrency, settings.most_jobs, tell_metrics);
         let held = settings.concurrency * PICTURES_PER_PERMIT + pool.pictures_ahead(number.get());
         let pictures = FairGate::new(held, settings.most_jobs);
         let (under_way, preload_failures, jobs) = (Mutex::default(), Mutex::default(), TaskTracker::new());
@@ -163,13 +163,6 @@ impl MlService {
         outcome
     }
 
-    /// Tells metrics how many permits are out.
-    pub(crate) fn count_permits(&self) {
-        let facts = self.0.gate.facts();
-        metrics::ml_permits(facts.permits, facts.running);
-        inference::pending(facts.waiting);
-    }
-
     /// Ends all runners.
     pub async fn shutdown(&self) {
         self.0.pool.shutdown().await;
@@ -189,6 +182,12 @@ impl MlService {
             }
         }
     }
+}
+
+/// Tells metrics how many permits are out.
+fn tell_metrics(facts: GateFacts) {
+    metrics::ml_permits(facts.permits, facts.running, facts.peak);
+    inference::pending(facts.waiting);
 }
 
 impl Inner {

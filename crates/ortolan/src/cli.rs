@@ -44,7 +44,7 @@ Exit codes:
   6   the input is not valid, or its state does not allow this
   70  something went wrong inside";
 
-/// Runs machine learning models over pictures, video and sound: the server, its services, and a client for it.
+/// Runs machine learning models over pictures and tensors: the server, its services, and a client for it.
 #[derive(Debug, Parser)]
 #[command(name = "ortolan", version, about, after_help = AFTER_HELP)]
 pub struct Cli {

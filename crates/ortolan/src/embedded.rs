@@ -143,7 +143,7 @@ fn spawn(
     routes: Router,
     shutdown: &Shutdown,
 ) -> Services {
-    let worker = worker(config, &parts.ports, &parts.truth, true);
+    let worker = worker(config, &parts.ports, &parts.truth);
     // Its metrics are shown with those of the API, which is the same process.
     let presence = presence(&worker, &parts.ports, &parts.truth, None);
     let limits = ServeLimits::from(&config.server);

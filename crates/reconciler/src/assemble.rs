@@ -21,8 +21,6 @@ pub const SERVICE: &str = "reconciler";
 
 /// Time between two quick passes, as a share of the lease.
 const QUICK_PASSES_PER_LEASE: u32 = 3;
-/// A delivery that has not been claimed for so long is given up.
-const UNDELIVERED_AFTER: Duration = Duration::from_secs(60);
 /// A delivery that has not been claimed for so long is looked for in the broker.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
@@ -74,7 +72,6 @@ fn settings(config: &Config) -> ReconcilerSettings {
     ReconcilerSettings {
         interval: config.reconcile.interval,
         quick_interval: config.worker.lease / QUICK_PASSES_PER_LEASE,
-        undelivered_after: UNDELIVERED_AFTER,
         lost_after: LOST_AFTER,
         long_running_after: config.reconcile.long_running,
         retention: config.retention.jobs,

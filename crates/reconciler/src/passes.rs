@@ -26,8 +26,6 @@ pub struct ReconcilerSettings {
     pub interval: Duration,
     /// Time between two quick passes over leases and deliveries.
     pub quick_interval: Duration,
-    /// A row that is queued for longer counts as undelivered, wherever its delivery is.
-    pub undelivered_after: Duration,
     /// A row that is queued for longer counts as undelivered when the broker does not have its delivery any more.
     pub lost_after: Duration,
     /// A run that takes longer is reported.
@@ -127,8 +125,10 @@ impl Reconciler {
     /// A whole pass.
     pub async fn run_once(&self) -> ReconcileReport {
         let began = Instant::now();
-        let mut report = self.run_quick().await;
+        let mut report = ReconcileReport::default();
+        // As the pass finds them, before it changes any.
         self.count(&mut report).await;
+        self.repair(&mut report).await;
         self.report_long_running(&mut report).await;
         self.delete_ended(&mut report).await;
         self.delete_predictions(&mut report).await;
@@ -146,12 +146,15 @@ impl Reconciler {
     /// A pass over what users wait for: leases, expiry, deliveries.
     pub async fn run_quick(&self) -> ReconcileReport {
         let mut report = ReconcileReport::default();
-        self.lose_leases(&mut report).await;
-        self.expire(&mut report).await;
-        self.take_back_lost(&mut report).await;
-        self.take_back_undelivered(&mut report).await;
-        self.dispatch(&mut report).await;
+        self.repair(&mut report).await;
         report
+    }
+
+    async fn repair(&self, report: &mut ReconcileReport) {
+        self.lose_leases(report).await;
+        self.expire(report).await;
+        self.take_back_lost(report).await;
+        self.dispatch(report).await;
     }
 }
 

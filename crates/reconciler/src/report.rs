@@ -5,9 +5,9 @@ use serde::Serialize;
 /// What a pass found and did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct ReconcileReport {
-    /// Rows that waited to be dispatched.
+    /// Rows that waited for a worker when the pass began, in the database or in a queue.
     pub pending_checked: u64,
-    /// Rows that were dispatched, or taken back to be dispatched again.
+    /// Rows that the pass sent to their queues, those whose deliveries had been lost among them.
     pub pending_reenqueued: u64,
     /// Rows that were running.
     pub running_checked: u64,

@@ -14,6 +14,8 @@ use crate::report::ReconcileReport;
 
 /// Rows per statement.
 const BATCH: u32 = 500;
+/// More deliveries of a queue than a window is wide.
+const MOST_QUEUED: u32 = 100_000;
 /// A process that was not heard of for so long is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(600);
 
@@ -40,23 +42,27 @@ impl Reconciler {
     /// Fails what was not started in time.
     pub(crate) async fn expire(&self, report: &mut ReconcileReport) {
         match self.0.tasks.expire(self.0.clock.now(), BATCH).await {
-            Ok(expired) => report.expired += repaired("expired", expired.len() as u64),
+            Ok(expired) => {
+                for attempt in &expired {
+                    tracing::info!(task_id = %attempt.task_id, "a task was not started in time");
+                }
+                report.expired += repaired("expired", expired.len() as u64);
+            }
             Err(error) => failed(report, "expiry", &error),
         }
     }
 
-    /// Takes back rows whose delivery the broker does not have: it lost it, or gave it to a worker that then died.
+    /// Takes back rows whose delivery the broker does not have: it lost it, or gave it to a worker that then died. One that waits there is left
+    /// alone however long nobody takes it: another one would not be taken either, and the broker would fill up with them.
     pub(crate) async fn take_back_lost(&self, report: &mut ReconcileReport) {
-        let now = self.0.clock.now();
-        let queued = self.0.tasks.queued_before(now.minus(self.0.settings.lost_after), BATCH).await;
-        let queued = match queued {
-            Ok(queued) => queued,
-            Err(error) => return failed(report, "deliveries", &error),
-        };
+        let before = self.0.clock.now().minus(self.0.settings.lost_after);
         for queue in QueueName::TASKS {
-            let mine = queued.iter().filter(|(name, _)| *name == queue);
-            let mine: HashMap<_, _> = mine.map(|(_, attempt)| (delivery_id(*attempt), *attempt)).collect();
-            match self.lost(queue, &mine).await {
+            let queued = match self.0.tasks.queued_before(queue, before, MOST_QUEUED).await {
+                Ok(queued) => queued,
+                Err(error) => return failed(report, "deliveries", &error),
+            };
+            let queued: HashMap<_, _> = queued.into_iter().map(|attempt| (delivery_id(attempt), attempt)).collect();
+            match self.lost(queue, &queued).await {
                 Ok(lost) => self.take_back(&lost, report).await,
                 Err(error) => failed(report, "deliveries", &error),
             }
@@ -76,24 +82,9 @@ impl Reconciler {
         match self.0.tasks.take_back_lost(lost).await {
             Ok(count) => {
                 tracing::warn!(tasks = count, "deliveries were lost");
-                report.pending_reenqueued += repaired("delivery_lost", count);
+                repaired("delivery_lost", count);
             }
             Err(error) => failed(report, "deliveries", &error),
-        }
-    }
-
-    /// Takes back rows that nobody took for very long, wherever their deliveries are.
-    pub(crate) async fn take_back_undelivered(&self, report: &mut ReconcileReport) {
-        let now = self.0.clock.now();
-        let before = now.minus(self.0.settings.undelivered_after);
-        match self.0.tasks.take_back_undelivered(before, now, BATCH).await {
-            Ok(attempts) => {
-                if !attempts.is_empty() {
-                    tracing::warn!(tasks = attempts.len(), "deliveries never arrived");
-                }
-                report.pending_reenqueued += repaired("undelivered", attempts.len() as u64);
-            }
-            Err(error) => failed(report, "undelivered", &error),
         }
     }
 
@@ -115,7 +106,7 @@ impl Reconciler {
         };
         for depth in depths {
             match depth.status {
-                TaskStatus::Pending => report.pending_checked += depth.count,
+                TaskStatus::Pending | TaskStatus::Queued => report.pending_checked += depth.count,
                 TaskStatus::Running => report.running_checked += depth.count,
                 _ => {}
             }
@@ -170,18 +161,32 @@ impl Reconciler {
 
     /// Forgets idempotency keys that expired.
     pub(crate) async fn forget_idempotency_keys(&self, report: &mut ReconcileReport) {
-        match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
-            Ok(count) => report.idempotency_keys_forgotten += repaired("idempotency_key", count),
-            Err(error) => failed(report, "idempotency keys", &error),
+        loop {
+            match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
+                Ok(count) => {
+                    report.idempotency_keys_forgotten += repaired("idempotency_key", count);
+                    if count < u64::from(BATCH) {
+                        return;
+                    }
+                }
+                Err(error) => return failed(report, "idempotency keys", &error),
+            }
         }
     }
 
     /// Forgets crashes whose time is up: what still crashes is found out again.
     pub(crate) async fn forget_crashes(&self, report: &mut ReconcileReport) {
         let before = self.0.clock.now().minus(self.0.settings.retention);
-        match self.0.quarantine.forget_crashes(before, BATCH).await {
-            Ok(count) => report.crashes_forgotten += repaired("crash", count),
-            Err(error) => failed(report, "crashes", &error),
+        loop {
+            match self.0.quarantine.forget_crashes(before, BATCH).await {
+                Ok(count) => {
+                    report.crashes_forgotten += repaired("crash", count);
+                    if count < u64::from(BATCH) {
+                        return;
+                    }
+                }
+                Err(error) => return failed(report, "crashes", &error),
+            }
         }
     }
 

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ortolan_dispatch::Dispatcher;
+use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
 use ortolan_domain::{
-    Clock, ManualClock, Origin, Priority, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp,
+    Clock, ManualClock, Origin, Priority, RunId, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp,
 };
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
 use ortolan_results::ResultStore;
-use ortolan_store::{CrashPair, DispatchLimits, SqliteSettings, Stores, TaskChange, TaskObserver, Tenant};
+use ortolan_store::{
+    Claim, CrashPair, DispatchLimits, Fence, Idempotency, SqliteSettings, Stores, TaskChange, TaskObserver, Tenant,
+};
 use serde_json::value::RawValue;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const LIMITS: DispatchLimits = DispatchLimits { window: 0, per_tenant: 0 };
+const WIDE: DispatchLimits = DispatchLimits { window: 100, per_tenant: 100 };
 
 struct Deaf;
 
@@ -46,8 +50,11 @@ impl Bench {
     }
 
     fn reconciler(&self) -> Reconciler {
-        let queues = Queues::in_memory();
-        let dispatcher = Dispatcher::new(self.stores.tasks.clone(), queues.clone(), self.clock.clone(), LIMITS);
+        self.reconciler_of(Queues::in_memory(), LIMITS)
+    }
+
+    fn reconciler_of(&self, queues: Queues, limits: DispatchLimits) -> Reconciler {
+        let dispatcher = Dispatcher::new(self.stores.tasks.clone(), queues.clone(), self.clock.clone(), limits);
         Reconciler::new(ReconcilerParts {
             id: "reconciler".to_owned(),
             tasks: self.stores.tasks.clone(),
@@ -62,7 +69,6 @@ impl Bench {
             settings: ReconcilerSettings {
                 interval: DAY,
                 quick_interval: DAY,
-                undelivered_after: DAY,
                 lost_after: DAY,
                 long_running_after: DAY,
                 retention: 30 * DAY,
@@ -72,6 +78,10 @@ impl Bench {
     }
 
     async fn task(&self) -> TaskId {
+        self.task_with(None).await
+    }
+
+    async fn task_with(&self, idempotency: Option<Idempotency>) -> TaskId {
         let task = NewTask {
             id: TaskId::generate(),
             tenant_id: self.tenant.id,
@@ -87,7 +97,7 @@ impl Bench {
             origin: Origin::default(),
         };
         let id = task.id;
-        self.stores.tasks.submit(task, None).await.unwrap();
+        self.stores.tasks.submit(task, idempotency).await.unwrap();
         id
     }
 
@@ -127,4 +137,60 @@ async fn ended_jobs_and_crashes_go_after_their_time_and_what_waits_never() {
     assert_eq!(bench.status(waiting).await, Some(TaskStatus::Pending));
     assert_eq!(bench.crash("old").await, 1, "counted anew");
     assert_eq!(bench.crash("again").await, 3, "what crashed lately is remembered with all that was before");
+}
+
+#[tokio::test]
+async fn expired_idempotency_keys_go_all_at_once_however_many() {
+    const COUNT: u64 = 1_200;
+    let bench = Bench::open().await;
+    let expires_at = bench.clock.now().plus(DAY);
+    let key = |key: String| Some(Idempotency { key, request_hash: "h".to_owned(), expires_at });
+    for number in 0..COUNT {
+        bench.task_with(key(number.to_string())).await;
+    }
+    let reconciler = bench.reconciler();
+    assert_eq!(reconciler.run_once().await.idempotency_keys_forgotten, 0);
+    bench.clock.advance(DAY);
+    assert_eq!(reconciler.run_once().await.idempotency_keys_forgotten, COUNT);
+}
+
+#[tokio::test]
+async fn a_delivery_that_nobody_takes_stays_the_only_one_of_its_task() {
+    let bench = Bench::open().await;
+    let (queues, mut tasks) = (Queues::in_memory(), Vec::new());
+    for _ in 0..5 {
+        tasks.push(bench.task().await);
+    }
+    let reconciler = bench.reconciler_of(queues, WIDE);
+    let report = reconciler.run_once().await;
+    assert_eq!((report.pending_checked, report.pending_reenqueued), (5, 5));
+    for _ in 0..10 {
+        bench.clock.advance(2 * DAY);
+        let report = reconciler.run_once().await;
+        assert_eq!((report.pending_checked, report.pending_reenqueued), (5, 0), "they wait where they are");
+    }
+    for id in &tasks {
+        let task = bench.stores.tasks.get(bench.tenant.id, *id).await.unwrap().unwrap();
+        assert_eq!((task.status, task.attempt), (TaskStatus::Queued, 1));
+    }
+    // The broker loses them all.
+    let report = bench.reconciler_of(Queues::in_memory(), WIDE).run_once().await;
+    assert_eq!(report.pending_reenqueued, 5);
+}
+
+#[tokio::test]
+async fn a_long_run_is_reported_and_left_alone() {
+    let bench = Bench::open().await;
+    let (id, now) = (bench.task().await, bench.clock.now());
+    bench.stores.tasks.enqueue(bench.tenant.id, id, now).await.unwrap();
+    let attempt = Attempt { task_id: id, attempt: 1 };
+    let fence = Fence { attempt, owner: "worker".to_owned() };
+    let claim = Claim { fence, run_id: RunId::generate(), now, lease: 3 * DAY, limit: 3 * DAY };
+    bench.stores.tasks.claim(claim).await.unwrap().unwrap();
+    let reconciler = bench.reconciler();
+    assert_eq!(reconciler.run_once().await.long_running_alerted, 0);
+    bench.clock.advance(2 * DAY);
+    let report = reconciler.run_once().await;
+    assert_eq!((report.running_checked, report.long_running_alerted, report.running_synced), (1, 1, 0));
+    assert_eq!(bench.status(id).await, Some(TaskStatus::Running));
 }

@@ -244,6 +244,7 @@ fn a_bad_value_is_named_with_its_kind_and_the_remedy() {
         ("ARQ_MAX_JOBS", "many", ["ARQ_MAX_JOBS", "a whole number", "a text"]),
         ("ARQ_MAX_JOBS", "0", ["`worker.concurrency`", "from 1", "was 0"]),
         ("ORTOLAN_WORKER__LEASE_S", "-5", ["ORTOLAN_WORKER__LEASE_S", "from 1", "was -5"]),
+        ("ORTOLAN_ML__WORKER_ID", "-1", ["ORTOLAN_ML__WORKER_ID", "worker_id must be non-negative", "was -1"]),
         ("GPU_MODE", "gpuu", ["GPU_MODE", "`worker.gpu_mode`", "`auto`"]),
         ("REQUIRE_GPU", "maybe", ["REQUIRE_GPU", "true or false", "a text"]),
         ("CONFIDENCE_THRESHOLD", "1.5", ["CONFIDENCE_THRESHOLD", "from 0 to 1", "was 1.5"]),

@@ -12,7 +12,7 @@ fn what_is_recorded_is_rendered_with_closed_labels() {
     metrics_handle().unwrap();
     metrics::task_ended(TaskType::ObjectDetection, TaskStatus::Completed, Duration::from_millis(30));
     metrics::queue_depth(QueueName::GpuJobs, TaskStatus::Queued, 7, Duration::from_millis(1500));
-    metrics::ml_permits(2, 1);
+    metrics::ml_permits(2, 1, 2);
     metrics::http_answered("BREW", "/api/v1/tasks/{id}", 405, Duration::from_millis(2));
     // A second handle renders the same recorder.
     let text = metrics_handle().unwrap().render();

@@ -332,16 +332,8 @@ pub trait TaskStore: Send + Sync {
     /// Takes back leases that ran out: `pending`, or `failed` with code `poison` at `max_crashes`.
     async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<LostLease>, StoreError>;
 
-    /// Takes back rows queued before `queued_before`, whose deliveries never arrived.
-    async fn take_back_undelivered(
-        &self,
-        queued_before: Timestamp,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Attempt>, StoreError>;
-
-    /// Attempts that are queued since before `before`, the oldest first, each with its queue.
-    async fn queued_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(QueueName, Attempt)>, StoreError>;
+    /// Attempts that are in a queue since before `before`, the oldest first.
+    async fn queued_before(&self, queue: QueueName, before: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError>;
 
     /// Which of these attempts are running.
     async fn running_among(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, StoreError>;

@@ -26,7 +26,7 @@ pub async fn serve(process: &Process) -> Result<()> {
     let ports = Ports::shared(config, HEARS).await?;
     let truth = Truth::open(config, &ports, config.database.worker_max_connections, shutdown).await?;
     let Some(truth) = truth else { return Ok(()) };
-    let worker = worker(config, &ports, &truth, false);
+    let worker = worker(config, &ports, &truth);
     let callbacks = callbacks(config, &ports, &storage::blobs(config)?, &truth)?;
     let presence = presence(&worker, &ports, &truth, Some(Publisher::new(&ports, metrics)));
     let stop_callbacks = shutdown.token().child_token();
@@ -41,8 +41,8 @@ pub async fn serve(process: &Process) -> Result<()> {
     Ok(outcome?)
 }
 
-/// A worker; the `only_one` takes from every queue in mode `auto`.
-pub fn worker(config: &Config, ports: &Ports, truth: &Truth, only_one: bool) -> Worker {
+/// A worker.
+pub fn worker(config: &Config, ports: &Ports, truth: &Truth) -> Worker {
     Worker::new(WorkerParts {
         id: ports.process_id(),
         tasks: truth.stores.tasks.clone(),
@@ -51,7 +51,7 @@ pub fn worker(config: &Config, ports: &Ports, truth: &Truth, only_one: bool) -> 
         results: ports.results.clone(),
         signals: ports.signals.clone(),
         clock: ports.clock.clone(),
-        settings: settings(config, has_gpu(), only_one),
+        settings: settings(config),
     })
 }
 
@@ -63,10 +63,10 @@ pub fn presence(worker: &Worker, ports: &Ports, truth: &Truth, publisher: Option
     Presence::begin(truth, ports, who, publisher, move || counted.under_way() as u64)
 }
 
-fn settings(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings {
+fn settings(config: &Config) -> WorkerSettings {
     let worker = &config.worker;
     WorkerSettings {
-        queues: worker.gpu_mode.queues(has_gpu, only_one).to_vec(),
+        queues: worker.gpu_mode.queues().to_vec(),
         concurrency: worker.concurrency,
         lease: worker.lease,
         job_timeout: worker.job_timeout,
@@ -76,9 +76,4 @@ fn settings(config: &Config, has_gpu: bool, only_one: bool) -> WorkerSettings {
         backoff: Backoff { base: worker.retry_base, cap: worker.retry_cap },
         drain: config.server.drain_timeout,
     }
-}
-
-/// Whether this machine has an accelerator, as its device nodes tell.
-fn has_gpu() -> bool {
-    std::path::Path::new("/dev/nvidia0").exists()
 }

@@ -1,14 +1,12 @@
 //! What a result's bytes mean for its task: checked artifacts, or a failure and its fate.
 
 use ortolan_domain::artifact::Artifact;
-use ortolan_domain::job::{CrashSuspect, MlError, MlItem, MlOutcome, MlResult};
+use ortolan_domain::job::{CrashSuspect, MAX_RESULT_BYTES, MlError, MlItem, MlOutcome, MlResult};
 use ortolan_domain::task::TaskError;
 use ortolan_domain::{ArtifactId, ErrorCode, Task, Timestamp};
 
 /// The most items that one result may have.
 const MAX_ITEMS: usize = 100_000;
-/// The most bytes that a result may have.
-const MAX_RESULT_BYTES: usize = 256 << 20;
 
 /// What the bytes of a result mean.
 #[derive(Debug)]

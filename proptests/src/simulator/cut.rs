@@ -85,8 +85,7 @@ carried! {
     fn delete(tenant: TenantId, id: TaskId) -> DeleteOutcome;
     fn retry(tenant: TenantId, id: TaskId, now: Timestamp) -> RetryOutcome;
     fn lose_leases(now: Timestamp, max_crashes: i32, limit: u32) -> Vec<LostLease>;
-    fn take_back_undelivered(queued_before: Timestamp, now: Timestamp, limit: u32) -> Vec<Attempt>;
-    fn queued_before(before: Timestamp, limit: u32) -> Vec<(QueueName, Attempt)>;
+    fn queued_before(queue: QueueName, before: Timestamp, limit: u32) -> Vec<Attempt>;
     fn running_among(attempts: &[Attempt]) -> Vec<Attempt>;
     fn take_back_all(now: Timestamp, max_crashes: i32) -> u64;
     fn expire(now: Timestamp, limit: u32) -> Vec<Attempt>;

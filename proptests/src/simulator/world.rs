@@ -190,7 +190,6 @@ fn reconciler_settings() -> ReconcilerSettings {
     ReconcilerSettings {
         interval: Duration::from_secs(300),
         quick_interval: Duration::from_secs(5),
-        undelivered_after: UNDELIVERED_AFTER,
         // Deliveries leave the queue for the simulator's own post, where nobody else can look.
         lost_after: UNDELIVERED_AFTER,
         long_running_after: Duration::from_secs(600),

@@ -44,6 +44,8 @@ struct LoadedModelView {
     model_type: String,
     /// `cpu` or `cuda:{n}`.
     device: String,
+    /// Always true: models are ONNX files.
+    is_onnx: bool,
     /// SHA-256 of the file in hexadecimal.
     sha256: String,
     /// Size of the file.
@@ -73,7 +75,8 @@ struct RunnerView {
 impl From<LoadedModel> for LoadedModelView {
     fn from(model: LoadedModel) -> Self {
         let LoadedModel { key, tenant, model, device, sha256, size_bytes, memory_bytes, loaded_at } = model;
-        Self { key, tenant, model_type: model.to_string(), device, sha256, size_bytes, memory_bytes, loaded_at }
+        let model_type = model.to_string();
+        Self { key, tenant, model_type, device, is_onnx: true, sha256, size_bytes, memory_bytes, loaded_at }
     }
 }
 

@@ -29,7 +29,7 @@ pub struct ListQuery {
     status: Option<String>,
     /// Only this type.
     task_type: Option<String>,
-    /// Only tasks of this video.
+    /// Only tasks of this video; there are none yet, as no task is about a video.
     #[param(format = Uuid)]
     video_id: Option<String>,
     /// `created_at`, `started_at` or `running_time`.

@@ -89,7 +89,8 @@ pub async fn ml_service(
 /// A GPU that is there and not used would otherwise be noticed by its bill alone.
 fn say_what_is_used(pool: &RunnerPool, gpus: Option<&Gpus>) {
     let there = gpus.map(Gpus::list).unwrap_or_default();
-    let names: Vec<_> = there.iter().map(|gpu| gpu.name.as_str()).collect();
+    let names: Vec<_> =
+        there.iter().map(|gpu| format!("{} ({} MiB)", gpu.name, gpu.memory_total_bytes >> 20)).collect();
     match pool.gpu_count() {
         0 if there.is_empty() => tracing::info!("models run on the processor"),
         0 => tracing::warn!(

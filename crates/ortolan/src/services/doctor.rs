@@ -1,6 +1,7 @@
 //! `ortolan doctor`: looks at everything that the server depends on and says what to do about what is missing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ortolan::cli::{GlobalArgs, ServiceArgs};
 use ortolan::commands::doctor::{self, Check};
@@ -8,16 +9,27 @@ use ortolan::{Failure, Terminal};
 use ortolan_assembly::{Deaf, storage};
 use ortolan_domain::SystemClock;
 use ortolan_engine::Gpus;
+use ortolan_ml_client::{HttpInference, Inference as _};
 use ortolan_ml_service::assemble::runtime;
+use ortolan_queue::Queues;
 use ortolan_runner::{RunnerPool, RunnerSettings};
 use ortolan_service::config::{Config, Database, Role};
 use ortolan_store::{PostgresSettings, SqliteSettings, Stores};
 use uuid::Uuid;
 
+/// How long a server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Looks and prints; fails when something does not work.
 pub async fn run(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, Role::Everything), args.config.as_deref())?;
     let mut checks = vec![Check::ok("configuration", "is valid"), database(&config).await, objects(&config).await];
+    match config.redis_url() {
+        Ok(Some(url)) => checks.extend([broker(url.expose()).await, ml_service(&config).await]),
+        // The embedded profile has both inside.
+        Ok(None) => {}
+        Err(error) => checks.push(Check::fail("configuration", error.to_string(), "set it, or choose another profile")),
+    }
     checks.extend(runners(&config).await);
     doctor::run(&config.data_dir, checks, global, terminal).await
 }
@@ -60,6 +72,44 @@ async fn database(config: &Config) -> Check {
             }
         }
         Err(error) => Check::fail(NAME, format!("{error:#}"), ADVICE),
+    }
+}
+
+/// Asks Redis for a sign of life, on a connection of queues.
+async fn broker(url: &str) -> Check {
+    const NAME: &str = "redis";
+    const ADVICE: &str =
+        "check redis.url (REDIS_URL) and that the server runs; tasks are kept in the database meanwhile";
+    let asked = async {
+        let queues = Queues::redis(url).await.map_err(|error| with_root(&error))?;
+        queues.cpu.ping().await.map_err(|error| with_root(&error))
+    };
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(Ok(())) => Check::ok(NAME, "answers"),
+        Ok(Err(error)) => Check::fail(NAME, error, ADVICE),
+        Err(_) => Check::fail(NAME, format!("did not answer within {} s", PATIENCE.as_secs()), ADVICE),
+    }
+}
+
+/// Asks the ML service how it is.
+async fn ml_service(config: &Config) -> Check {
+    const NAME: &str = "ml service";
+    const ADVICE: &str = "check ml.service_url (ML_SERVICE_URL) and that `ortolan ml-service` runs";
+    let url = config.ml.service_url.expose();
+    let client = match HttpInference::new(url, PATIENCE) {
+        Ok(client) => client,
+        Err(error) => return Check::fail(NAME, with_root(&error), ADVICE),
+    };
+    match client.health().await {
+        Ok(health) if health.models_failed.is_empty() => {
+            let devices: Vec<_> = health.devices.iter().map(|device| device.name.as_str()).collect();
+            Check::ok(NAME, format!("answers, runs models on {}", devices.join(", ")))
+        }
+        Ok(health) => {
+            let failed: Vec<_> = health.models_failed.keys().map(String::as_str).collect();
+            Check::warn(NAME, format!("models that failed at start: {}", failed.join(", ")), "its log says why")
+        }
+        Err(error) => Check::fail(NAME, error.detail, ADVICE),
     }
 }
 

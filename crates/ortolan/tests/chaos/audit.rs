@@ -81,7 +81,7 @@ async fn rows(url: &str, accepted: &[Accepted], findings: &mut Findings) -> Resu
     for order in accepted {
         match tasks.get(&order.id) {
             Some(task) if task.status.is_terminal() => {
-                findings.violations.extend(wrong_count(order, task, &artifacts));
+                findings.violations.extend(wrong_end(order, task, &artifacts));
             }
             Some(task) => lose(findings, format!("task {} is {}", order.id, task.status)),
             None => lose(findings, format!("task {} is gone", order.id)),
@@ -119,8 +119,11 @@ fn artifact_facts(url: &str) -> Result<HashMap<String, Facts>> {
     rows.into_iter().map(facts).collect()
 }
 
-/// A picture has its shapes once, a no-op nothing.
-fn wrong_count(order: &Accepted, task: &Task, artifacts: &HashMap<String, Facts>) -> Option<String> {
+/// A picture has its shapes once, a no-op nothing. Nothing that was ordered can fail by itself, and no fault may make it.
+fn wrong_end(order: &Accepted, task: &Task, artifacts: &HashMap<String, Facts>) -> Option<String> {
+    if task.status == TaskStatus::Failed {
+        return Some(format!("task {} failed: {:?}", order.id, task.error));
+    }
     let count = artifacts.get(&order.id).map_or(0, |facts| facts.0.count);
     let wanted = if task.status == TaskStatus::Completed && order.kind == Kind::Detection { SHAPES } else { 0 };
     (count != wanted).then(|| format!("task {}, {}, has {count} artifacts instead of {wanted}", order.id, task.status))

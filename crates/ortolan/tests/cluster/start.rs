@@ -2,7 +2,7 @@
 
 use ortolan_testkit::{Cluster, ThrowAwayPostgres, ThrowAwayRedis};
 
-use crate::support::{PROGRAM, completes, noop, start_all, until};
+use crate::support::{PROGRAM, completes, detect, noop, start_all, tenant_with_model, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_wait_for_their_stores_and_say_so() {
@@ -64,4 +64,34 @@ async fn a_second_sigterm_ends_a_worker_at_once() {
     until("the first signal is heard", async || cluster.logs().contains("work under way is finished")).await;
     let status = cluster.stop(processes[2]).unwrap();
     assert_eq!(status.code(), Some(143), "it did not wait for its run");
+}
+
+/// Runs `ortolan doctor` with these variables more; gives whether it found all well, and what it said.
+fn doctor(cluster: &mut Cluster, more: &[(&str, &str)]) -> (bool, String) {
+    let before = cluster.log("doctor").len();
+    let doctor = cluster.start_with("doctor", &[], more).unwrap();
+    let is_well = cluster.wait(doctor).unwrap().success();
+    (is_well, cluster.log("doctor").split_off(before))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_are_told_nothing_take_pictures_and_doctor_looks_at_all_of_them() {
+    let mut cluster = Cluster::prepare(PROGRAM).unwrap();
+    start_all(&mut cluster, &["api", "ml-service", "worker"]).await;
+    let tenant = tenant_with_model(&cluster).await;
+    let task = detect(&tenant, "images/shapes_b.jpg").await;
+    completes(&tenant, &task, &cluster).await;
+
+    let (_, said) = doctor(&mut cluster, &[]);
+    for line in [["redis", "answers"], ["ml service", "runs models on"], ["database", "postgres answers"]] {
+        assert!(said.lines().any(|said| line.iter().all(|word| said.contains(word))), "{line:?} {said}");
+    }
+    let nowhere = "127.0.0.1:9";
+    for (name, url, what) in [
+        ("REDIS_URL", format!("redis://{nowhere}"), "REDIS_URL"),
+        ("ML_SERVICE_URL", format!("http://{nowhere}"), "ML_SERVICE_URL"),
+    ] {
+        let (is_well, said) = doctor(&mut cluster, &[(name, &url)]);
+        assert!(!is_well && said.contains(what), "{name}: {said}");
+    }
 }

@@ -1,6 +1,11 @@
 //! The figures that boards and alerts are made of move with the work.
 
-use crate::{detects, server, tenant_with_detector};
+use std::time::Duration;
+
+use ortolan_testkit::{Server, fixtures};
+use serde_json::json;
+
+use crate::{detects, options, server, tenant_with_detector};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_moves_every_stage_and_the_names_that_boards_for_triton_know() {
@@ -44,4 +49,30 @@ async fn a_task_moves_every_stage_and_the_names_that_boards_for_triton_know() {
         }
     }
     assert!(!text.contains("acme"), "no label names a tenant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_than_the_permits_run_at_once_and_all_of_them_do() {
+    let server = Server::start(options().env("GPU_CONCURRENCY", "2")).await.unwrap();
+    let tenant = tenant_with_detector(&server, "acme").await;
+    let media = tenant.media("big.jpg", fixtures::read("images/shapes_big.jpg")).await.unwrap();
+    let submit = || tenant.submit("object_detection", Some(&media), json!({}));
+    let tasks = futures::future::try_join_all((0..20).map(|_| submit())).await.unwrap();
+    for task in tasks {
+        assert_eq!(tenant.wait(&task).await.unwrap()["status"], "completed");
+    }
+    let permits = async || {
+        let text = server.client().get(server.url("/metrics")).send().await.unwrap().text().await.unwrap();
+        ["ortolan_ml_permits", "ortolan_ml_permits_peak", "ortolan_ml_permits_in_use"].map(|metric| {
+            let line = text.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' ').map(str::to_owned));
+            line.unwrap_or_else(|| panic!("{metric} is missing"))
+        })
+    };
+    for _ in 0..400 {
+        if permits().await[2] == "0" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(permits().await, ["2", "2", "0"]);
 }

@@ -77,6 +77,14 @@ pub enum ConfigError {
         /// The kind of the value.
         found: &'static str,
     },
+    /// A worker number below 0.
+    #[error("{setting}: worker_id must be non-negative, was {found}")]
+    NegativeWorkerId {
+        /// The setting.
+        setting: Setting,
+        /// The number found.
+        found: f64,
+    },
     /// A number outside of its range.
     #[error("{setting} must be from {least} to {most}, was {found}")]
     OutOfRange {

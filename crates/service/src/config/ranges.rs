@@ -91,6 +91,9 @@ pub(crate) fn check(setting: &Setting, value: &Value) -> Result<(), ConfigError>
     if (least..=most).contains(&found) {
         return Ok(());
     }
+    if setting.path == "ml.worker_id" && found < 0.0 {
+        return Err(ConfigError::NegativeWorkerId { setting: setting.clone(), found });
+    }
     Err(ConfigError::OutOfRange { setting: setting.clone(), least, most, found })
 }
 

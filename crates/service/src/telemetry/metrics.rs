@@ -27,6 +27,7 @@ const QUEUE_DEPTH: &str = "ortolan_queue_depth";
 const QUEUE_OLDEST_AGE: &str = "ortolan_queue_oldest_age_seconds";
 const ML_PERMITS: &str = "ortolan_ml_permits";
 const ML_PERMITS_IN_USE: &str = "ortolan_ml_permits_in_use";
+const ML_PERMITS_PEAK: &str = "ortolan_ml_permits_peak";
 const ML_PERMIT_WAIT_SECONDS: &str = "ortolan_ml_permit_wait_seconds";
 const ML_JOBS: &str = "ortolan_ml_jobs_total";
 const ML_INFERENCE_SECONDS: &str = "ortolan_ml_inference_duration_seconds";
@@ -153,13 +154,15 @@ pub fn queue_messages(queue: QueueName, count: u64, oldest_age: Duration) {
     queue_depth(queue, TaskStatus::Queued, count, oldest_age);
 }
 
-/// Sets how many inferences may run at once, and how many do.
-pub fn ml_permits(total: usize, in_use: usize) {
-    static GAUGES: OnceLock<[Gauge; 2]> = OnceLock::new();
+/// Sets how many inferences may run at once, how many do, and the most that ever did.
+pub fn ml_permits(total: usize, in_use: usize, peak: usize) {
+    static GAUGES: OnceLock<[Gauge; 3]> = OnceLock::new();
     if inference::is_recorded() {
-        let [all, taken] = GAUGES.get_or_init(|| [gauge!(ML_PERMITS), gauge!(ML_PERMITS_IN_USE)]);
+        let names = || [gauge!(ML_PERMITS), gauge!(ML_PERMITS_IN_USE), gauge!(ML_PERMITS_PEAK)];
+        let [all, taken, most] = GAUGES.get_or_init(names);
         all.set(total as f64);
         taken.set(in_use as f64);
+        most.set(peak as f64);
     }
 }
 
@@ -281,6 +284,7 @@ fn describe() {
         (QUEUE_OLDEST_AGE, "For how long the oldest task of a queue has had its status"),
         (ML_PERMITS, "Inferences that may run at once"),
         (ML_PERMITS_IN_USE, "Inferences that run"),
+        (ML_PERMITS_PEAK, "The most inferences that ran at once"),
         (ML_MODELS_LOADED, "Models loaded"),
         (RUNNERS, "Runner processes"),
         (HTTP_CONNECTIONS, "Open connections"),

@@ -64,7 +64,7 @@ pub(super) fn frequent_statements() -> Vec<String> {
         steer::CANCEL,
         steer::RETRY,
         upkeep::LOSE_LEASES,
-        upkeep::TAKE_BACK_UNDELIVERED,
+        upkeep::QUEUED_BEFORE,
         upkeep::EXPIRE,
         upkeep::DELETE_ENDED,
         callbacks::CLAIM,

@@ -120,18 +120,8 @@ impl TaskStore for Store {
         upkeep.single(move |to, changes| upkeep::lose_leases(to, now, max_crashes, limit, changes).boxed()).await
     }
 
-    async fn take_back_undelivered(
-        &self,
-        queued_before: Timestamp,
-        _now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Attempt>, StoreError> {
-        let upkeep = self.lanes.upkeep();
-        upkeep.single(move |to, changes| upkeep::take_back_undelivered(to, queued_before, limit, changes).boxed()).await
-    }
-
-    async fn queued_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(QueueName, Attempt)>, StoreError> {
-        upkeep::queued_before(&mut *self.read().await?, before, limit).await
+    async fn queued_before(&self, queue: QueueName, before: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError> {
+        upkeep::queued_before(&mut *self.read().await?, queue, before, limit).await
     }
 
     async fn running_among(&self, attempts: &[Attempt]) -> Result<Vec<Attempt>, StoreError> {

@@ -69,43 +69,21 @@ pub(super) async fn take_back_all(
     Ok(hear(fetch(connection, TAKE_BACK_ALL, taking_back(now, max_crashes)).await?, changes)?.len() as u64)
 }
 
-pub(super) const TAKE_BACK_UNDELIVERED: &str = concat!(
-    "WITH chosen(id) AS MATERIALIZED (
-        SELECT id FROM tasks WHERE status = 'queued' AND queue IN ('gpu_jobs', 'cpu_jobs') AND queued_at < $1
-        ORDER BY queued_at LIMIT $2",
-    skip_locked!(),
-    ") UPDATE tasks SET status = 'pending', version = version + 1
-     WHERE status = 'queued' AND id IN (SELECT chosen.id FROM chosen)
-     RETURNING ",
-    change_columns!()
-);
-
-/// Takes back rows whose deliveries never arrived.
-pub(super) async fn take_back_undelivered(
-    connection: &mut Connection,
-    queued_before: Timestamp,
-    limit: u32,
-    changes: &mut Vec<TaskChange>,
-) -> Result<Vec<Attempt>, StoreError> {
-    let values = Binder::default().with(queued_before.as_micros()).with(i64::from(limit));
-    attempts(fetch(connection, TAKE_BACK_UNDELIVERED, values).await?, changes)
-}
-
 pub(super) const QUEUED_BEFORE: &str = "
-     SELECT id, attempt, queue FROM tasks
-     WHERE status = 'queued' AND queue IN ('gpu_jobs', 'cpu_jobs') AND queued_at < $1 ORDER BY queued_at LIMIT $2";
+     SELECT id, attempt FROM tasks
+     WHERE status = 'queued' AND queue = $1 AND queued_at < $2 ORDER BY queued_at LIMIT $3";
 
-/// Attempts that are queued since before then.
+/// Attempts that are in a queue since before then.
 pub(super) async fn queued_before(
     connection: &mut Connection,
+    queue: QueueName,
     before: Timestamp,
     limit: u32,
-) -> Result<Vec<(QueueName, Attempt)>, StoreError> {
-    let values = Binder::default().with(before.as_micros()).with(i64::from(limit));
+) -> Result<Vec<Attempt>, StoreError> {
+    let values = Binder::default().with(queue.as_str()).with(before.as_micros()).with(i64::from(limit));
     let read = |row| {
         let mut row = Reader::new("tasks", row);
-        let attempt = Attempt { task_id: row.id(TaskId::from_uuid)?, attempt: row.get()? };
-        Ok((row.word("queue", QueueName::parse)?, attempt))
+        Ok(Attempt { task_id: row.id(TaskId::from_uuid)?, attempt: row.get()? })
     };
     fetch(connection, QUEUED_BEFORE, values).await?.iter().map(read).collect()
 }

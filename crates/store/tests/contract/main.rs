@@ -70,7 +70,6 @@ contract! {
     callbacks::a_secret_is_made_once_and_replaced_with_notice,
     upkeep::a_lost_lease_goes_back_and_is_poison_at_the_limit,
     upkeep::take_back_all_counts_only_what_ran,
-    upkeep::late_deliveries_are_taken_back_in_batches,
     upkeep::queued_and_running_attempts_are_found,
     processes::one_leads_until_its_lease_ends,
     processes::of_many_at_once_one_leads,

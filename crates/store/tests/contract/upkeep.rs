@@ -44,20 +44,6 @@ pub(crate) async fn take_back_all_counts_only_what_ran(f: Fixture) {
     f.check(task.spec.id).await;
 }
 
-pub(crate) async fn late_deliveries_are_taken_back_in_batches(f: Fixture) {
-    let tasks = &f.stores.tasks;
-    for _ in 0..5 {
-        f.submit(f.new_task()).await;
-    }
-    assert_eq!(tasks.dispatch(QUEUE, WIDE, at(10)).await.unwrap().len(), 5);
-    assert_eq!(tasks.take_back_undelivered(at(10), at(70), 10).await.unwrap(), []);
-    assert_eq!(tasks.take_back_undelivered(at(11), at(70), 3).await.unwrap().len(), 3);
-    let rest = tasks.take_back_undelivered(at(11), at(70), 3).await.unwrap();
-    assert_eq!(rest.len(), 2);
-    let task = f.get(rest[0].task_id).await;
-    assert_eq!((task.status, task.attempt, task.failures, task.crashes), (TaskStatus::Pending, 1, 0, 0));
-}
-
 pub(crate) async fn what_was_not_started_in_time_expires(f: Fixture) {
     let tasks = &f.stores.tasks;
     let mut ids = Vec::new();
@@ -114,11 +100,16 @@ pub(crate) async fn queued_and_running_attempts_are_found(f: Fixture) {
     let tasks = &f.stores.tasks;
     f.submit(f.new_task()).await;
     let queued = tasks.dispatch(QUEUE, WIDE, at(10)).await.unwrap();
-    assert_eq!(tasks.queued_before(at(10), 10).await.unwrap(), []);
-    assert_eq!(tasks.queued_before(at(11), 10).await.unwrap(), [(QUEUE, queued[0])]);
+    let queued_before = |second, limit| tasks.queued_before(QUEUE, at(second), limit);
+    assert_eq!(queued_before(10, 10).await.unwrap(), []);
+    assert_eq!(queued_before(11, 10).await.unwrap(), queued);
+    assert_eq!(queued_before(11, 0).await.unwrap(), [], "no more than the limit");
+    let [gpu, cpu] = ortolan_domain::route::QueueName::TASKS;
+    let other = if QUEUE == gpu { cpu } else { gpu };
+    assert_eq!(tasks.queued_before(other, at(11), 10).await.unwrap(), [], "of that queue alone");
     assert_eq!(tasks.running_among(&queued).await.unwrap(), []);
     tasks.claim(claim(&fence(queued[0]), 12)).await.unwrap().unwrap();
-    assert_eq!(tasks.queued_before(at(11), 10).await.unwrap(), []);
+    assert_eq!(queued_before(11, 10).await.unwrap(), []);
     let earlier = ortolan_domain::job::Attempt { attempt: queued[0].attempt - 1, ..queued[0] };
     let among: Vec<_> = std::iter::repeat_n(earlier, 70).chain(queued.clone()).collect();
     assert_eq!(tasks.running_among(&among).await.unwrap(), queued);
