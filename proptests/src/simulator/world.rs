@@ -27,7 +27,7 @@ use crate::{Heard, Home};
 
 /// Small, so that they are met.
 pub(super) const LIMITS: DispatchLimits = DispatchLimits { window: 3, per_tenant: 4 };
-/// A row that is queued for longer counts as undelivered.
+/// A row that is queued for longer is looked for in the broker.
 pub(super) const UNDELIVERED_AFTER: Duration = Duration::from_secs(60);
 /// So many lost leases are poison.
 pub(super) const MAX_CRASHES: i32 = 3;
