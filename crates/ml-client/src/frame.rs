@@ -32,7 +32,7 @@ const LARGE: usize = 32 << 10;
 pub struct Unreadable;
 
 /// A body made of a few pieces.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Pieces {
     pieces: VecDeque<Bytes>,
 }

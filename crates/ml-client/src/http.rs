@@ -22,6 +22,8 @@ use crate::{
 const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Pauses before a question whose connection failed is asked again: about as long as a service that restarts, or its successor, needs.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 
 /// An ML service in another process. Clones share its connections.
 #[derive(Clone)]
@@ -48,8 +50,8 @@ impl HttpInference {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
-    fn of_tenant(&self, method: Method, path: &str, tenant: Option<TenantSlug>) -> RequestBuilder {
-        let tenant = tenant.map(|tenant| tenant.to_string());
+    fn of_tenant(&self, method: Method, path: &str, tenant: &Option<TenantSlug>) -> RequestBuilder {
+        let tenant = tenant.as_ref().map(TenantSlug::as_str);
         self.request(method, path).query(&[("tenant", tenant)])
     }
 }
@@ -57,70 +59,92 @@ impl HttpInference {
 #[async_trait]
 impl Inference for HttpInference {
     async fn probe_media(&self, request: ProbeMedia) -> Result<MediaFacts, MlError> {
-        answer(self.request(Method::POST, paths::PROBE_MEDIA).json(&request)).await
+        answer(|| self.request(Method::POST, paths::PROBE_MEDIA).json(&request)).await
     }
 
     async fn annotate_picture(&self, request: AnnotatePicture) -> Result<Bytes, MlError> {
-        let answer = successful(self.request(Method::POST, paths::ANNOTATE_PICTURE).json(&request)).await?;
+        let answer = successful(|| self.request(Method::POST, paths::ANNOTATE_PICTURE).json(&request)).await?;
         answer.bytes().await.map_err(unavailable)
     }
 
     async fn check_model(&self, request: CheckModel) -> Result<ModelReport, MlError> {
-        answer(self.request(Method::POST, paths::CHECK_MODEL).json(&request)).await
+        answer(|| self.request(Method::POST, paths::CHECK_MODEL).json(&request)).await
     }
 
     async fn forget_model(&self, model: ModelRef) -> Result<(), MlError> {
-        answer(self.request(Method::POST, paths::FORGET_MODEL).json(&model)).await
+        answer(|| self.request(Method::POST, paths::FORGET_MODEL).json(&model)).await
     }
 
     async fn infer(&self, request: InferRequest) -> Result<InferAnswer, MlError> {
         let timeout = request.timeout.saturating_add(ON_THE_WAY);
         let trace = request.trace;
         let body = frame::pack_request(request).map_err(unreadable)?;
-        let asked = self.request(Method::POST, paths::INFER).timeout(timeout);
-        let asked = trace.into_iter().fold(asked, |asked, trace| asked.header(TraceContext::HEADER, trace.to_string()));
-        let asked = asked.header(http::header::CONTENT_TYPE, frame::CONTENT_TYPE).body(Body::wrap(body));
-        let body = successful(asked).await?.bytes().await.map_err(unavailable)?;
+        let ask = || {
+            let asked = self.request(Method::POST, paths::INFER).timeout(timeout);
+            let asked =
+                trace.into_iter().fold(asked, |asked, trace| asked.header(TraceContext::HEADER, trace.to_string()));
+            // The pieces are shared, not copied.
+            asked.header(http::header::CONTENT_TYPE, frame::CONTENT_TYPE).body(Body::wrap(body.clone()))
+        };
+        let body = successful(ask).await?.bytes().await.map_err(unavailable)?;
         frame::unpack_answer(&body).map_err(unreadable)
     }
 
     async fn describe_model(&self, model: ModelRef, sha256: Option<String>) -> Result<ModelSignature, MlError> {
-        answer(self.request(Method::POST, paths::DESCRIBE_MODEL).json(&OfModel { model, sha256 })).await
+        let wanted = OfModel { model, sha256 };
+        answer(|| self.request(Method::POST, paths::DESCRIBE_MODEL).json(&wanted)).await
     }
 
     async fn load_model(&self, model: ModelRef, sha256: Option<String>) -> Result<(), MlError> {
-        answer(self.request(Method::POST, paths::LOAD_MODEL).json(&OfModel { model, sha256 })).await
+        let wanted = OfModel { model, sha256 };
+        answer(|| self.request(Method::POST, paths::LOAD_MODEL).json(&wanted)).await
     }
 
     async fn unload_model(&self, model: ModelRef) -> Result<bool, MlError> {
-        let answer: Unloaded = answer(self.request(Method::POST, paths::UNLOAD_MODEL).json(&model)).await?;
+        let answer: Unloaded = answer(|| self.request(Method::POST, paths::UNLOAD_MODEL).json(&model)).await?;
         Ok(answer.was_loaded)
     }
 
     async fn model_stats(&self, tenant: Option<TenantSlug>) -> Result<Vec<ModelStats>, MlError> {
-        answer(self.of_tenant(Method::GET, paths::MODEL_STATS, tenant)).await
+        answer(|| self.of_tenant(Method::GET, paths::MODEL_STATS, &tenant)).await
     }
 
     async fn model_cache(&self, tenant: Option<TenantSlug>) -> Result<ModelCacheInfo, MlError> {
-        answer(self.of_tenant(Method::GET, paths::MODEL_CACHE, tenant)).await
+        answer(|| self.of_tenant(Method::GET, paths::MODEL_CACHE, &tenant)).await
     }
 
     async fn clear_model_cache(&self, tenant: Option<TenantSlug>) -> Result<usize, MlError> {
-        let removed: Removed = answer(self.of_tenant(Method::DELETE, paths::MODEL_CACHE, tenant)).await?;
+        let removed: Removed = answer(|| self.of_tenant(Method::DELETE, paths::MODEL_CACHE, &tenant)).await?;
         Ok(removed.models_removed)
     }
 
     async fn health(&self) -> Result<MlHealth, MlError> {
-        answer(self.request(Method::GET, paths::HEALTH)).await
+        // Asked once: whoever looks at the service's health wants to know that it is away.
+        read(self.request(Method::GET, paths::HEALTH).send().await).await?.json().await.map_err(unavailable)
     }
 }
 
-async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, MlError> {
-    successful(request).await?.json().await.map_err(unavailable)
+async fn answer<T: DeserializeOwned>(ask: impl Fn() -> RequestBuilder) -> Result<T, MlError> {
+    successful(ask).await?.json().await.map_err(unavailable)
 }
 
-async fn successful(request: RequestBuilder) -> Result<Response, MlError> {
-    let response = request.send().await.map_err(unavailable)?;
+/// Asks, and asks again when the connection failed: every question of the contract may be asked twice. What was answered, be it with an
+/// error, is not asked again, and what took too long neither.
+async fn successful(ask: impl Fn() -> RequestBuilder) -> Result<Response, MlError> {
+    for pause in PAUSES {
+        match ask().send().await {
+            Err(error) if error.is_connect() || (error.is_request() && !error.is_timeout()) => {
+                tracing::debug!(error = %error.without_url(), "the ML service is asked again");
+                tokio::time::sleep(pause).await;
+            }
+            answered => return read(answered).await,
+        }
+    }
+    read(ask().send().await).await
+}
+
+async fn read(answered: Result<Response, reqwest::Error>) -> Result<Response, MlError> {
+    let response = answered.map_err(unavailable)?;
     if response.status().is_success() {
         return Ok(response);
     }
