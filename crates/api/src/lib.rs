@@ -33,6 +33,7 @@ mod predict;
 mod predictions;
 mod quarantine;
 mod rates;
+mod recent;
 mod reconcile;
 mod router;
 mod settings;

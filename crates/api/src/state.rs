@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ortolan_blobs::Blobs;
 use ortolan_dispatch::Dispatcher;
-use ortolan_domain::{Clock, Timestamp};
+use ortolan_domain::{Clock, Slot, TenantId, Timestamp};
 use ortolan_ml_client::Inference;
 use ortolan_outbound::Outbound;
 use ortolan_results::{Cache, Signals};
@@ -15,10 +16,15 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::limits::Limits;
 use crate::predict::Predictions;
+use crate::recent::Recent;
 use crate::reconcile::Reconcile;
 use crate::settings::ApiSettings;
 use crate::tasks::quota::OpenTaskQuota;
 use crate::v2::BodyBudget;
+
+/// How long a slot that had a model is not asked for again. One that was emptied by hand meanwhile takes tasks that then fail, with the
+/// error that they would have been refused with.
+const FILLED_FOR: Duration = Duration::from_secs(5);
 
 /// What the API is built from.
 pub struct ApiParts {
@@ -58,6 +64,8 @@ pub struct Shared {
     pub(crate) auth: Auth,
     pub(crate) limits: Limits,
     pub(crate) quota: OpenTaskQuota,
+    /// Slots that had a model a moment ago.
+    pub(crate) filled_slots: Recent<(TenantId, Slot), ()>,
     pub(crate) predictions: Predictions,
     pub(crate) bodies: BodyBudget,
 }
@@ -68,9 +76,10 @@ impl ApiState {
         let auth = Auth::new(&parts);
         let limits = Limits::new(&parts.settings);
         let quota = OpenTaskQuota::new(Arc::clone(&parts.stores.tasks), parts.settings.open_tasks_per_tenant);
+        let filled_slots = Recent::new(&parts.signals, FILLED_FOR);
         let predictions = Predictions::new(&parts);
         let bodies = BodyBudget::new(parts.settings.max_tensor_bytes_at_once);
-        Self(Arc::new(Shared { parts, auth, limits, quota, predictions, bodies }))
+        Self(Arc::new(Shared { parts, auth, limits, quota, filled_slots, predictions, bodies }))
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -1,27 +1,22 @@
 //! Which file answers: a version in the registry or a slot, with what it takes and gives.
 //!
-//! What was found is kept for a moment, so that a burst of predictions asks the database and the ML service once. Signals of
-//! changed models drop it at once, here and in other processes.
+//! What was found is kept for a moment, so that a burst of predictions asks the database and the ML service once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ortolan_domain::model::{Model, ModelRef, ModelStatus, RegistryName, VersionLabel};
-use ortolan_domain::{ErrorCode, ModelId, Slot, TenantId, TenantSlug, Timestamp};
+use ortolan_domain::{ErrorCode, ModelId, Slot, TenantId};
 use ortolan_ml_client::ModelSignature;
 use ortolan_results::Signals;
 use ortolan_store::Tenant;
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::error::ApiError;
+use crate::recent::Recent;
 use crate::state::ApiState;
 
 /// How long a found model is used without looking again.
 const KEPT: Duration = Duration::from_secs(1);
-/// The most that are kept.
-const MOST: usize = 10_000;
 
 /// A model that can answer.
 #[derive(Debug)]
@@ -52,18 +47,11 @@ pub enum Wanted {
 }
 
 /// Models that were found a moment ago.
-pub struct Targets {
-    known: Mutex<Known>,
-}
-
-struct Known {
-    targets: HashMap<(TenantId, Wanted), (Arc<Target>, Timestamp)>,
-    changes: Receiver<ModelRef>,
-}
+pub struct Targets(Recent<(TenantId, Wanted), Arc<Target>>);
 
 impl Targets {
     pub(crate) fn new(signals: &Signals) -> Self {
-        Self { known: Mutex::new(Known { targets: HashMap::new(), changes: signals.model_changes() }) }
+        Self(Recent::new(signals, KEPT))
     }
 
     /// The model that a client wants: 404 when there is none, 400 when it is not ready.
@@ -74,52 +62,12 @@ impl Targets {
         wanted: Wanted,
     ) -> Result<Arc<Target>, ApiError> {
         let key = (tenant.id, wanted);
-        if let Some(target) = self.recall(&key, state.now()) {
+        if let Some(target) = self.0.recall(&key, state.now()) {
             return Ok(target);
         }
         let target = Arc::new(look_up(state, tenant, &key.1).await?);
-        self.keep(key, Arc::clone(&target), state.now().plus(KEPT));
+        self.0.keep(key, &tenant.name, Arc::clone(&target), state.now());
         Ok(target)
-    }
-
-    fn recall(&self, key: &(TenantId, Wanted), now: Timestamp) -> Option<Arc<Target>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.forget_changed();
-        known.targets.get(key).filter(|(_, until)| *until > now).map(|(target, _)| Arc::clone(target))
-    }
-
-    fn keep(&self, key: (TenantId, Wanted), target: Arc<Target>, until: Timestamp) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // What changed while it was looked up is dropped with it.
-        let changed = known.forget_changed();
-        if changed.is_none_or(|tenants| tenants.contains(&target.model.tenant)) {
-            return;
-        }
-        if known.targets.len() >= MOST {
-            known.targets.clear();
-        }
-        known.targets.insert(key, (target, until));
-    }
-}
-
-impl Known {
-    /// Forgets the models of tenants whose models changed, and names those; `None` when that can be anybody.
-    fn forget_changed(&mut self) -> Option<Vec<TenantSlug>> {
-        let mut changed = Vec::new();
-        loop {
-            match self.changes.try_recv() {
-                Ok(model) => changed.push(model.tenant),
-                Err(TryRecvError::Lagged(_)) => {
-                    self.targets.clear();
-                    return None;
-                }
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-            }
-        }
-        if !changed.is_empty() {
-            self.targets.retain(|_, (target, _)| !changed.contains(&target.model.tenant));
-        }
-        Some(changed)
     }
 }
 

@@ -48,8 +48,9 @@ async fn replaced(state: &ApiState, tenant: &Tenant, slot: Slot) {
 /// Lets nobody run what a model was before. The object has changed already, so that a service that does not answer now
 /// only learns of it later, by the signal or by itself.
 pub async fn forget(state: &ApiState, model: ModelRef) {
+    state.filled_slots.forget(&model.tenant);
     if let Err(error) = state.inference.forget_model(model.clone()).await {
-        tracing::warn!(tenant = %model.tenant, model = %model.name, %error, "the ML service was not told of a changed model");
+        tracing::warn!(tenant_id = %model.tenant, model = %model.name, %error, "the ML service was not told of a changed model");
     }
     state.signals.publish_model_changed(model);
 }

@@ -244,3 +244,21 @@ async fn an_operator_must_name_the_tenant() {
         tenant.with("x-tenant-id", other).post("/tasks", noop.clone()).await.refuses(403, "forbidden");
     }
 }
+
+#[tokio::test]
+async fn a_slot_that_had_a_model_a_moment_ago_is_not_asked_for_again() {
+    let app = TestApp::new().await;
+    let tenant = app.tenant("a").await;
+    let media = ready_for_detection(&tenant).await;
+    let detection = json!({ "task_type": "object_detection", "media_id": media });
+    tenant.post("/tasks", detection.clone()).await.is(201);
+    // By hand: nobody is told of it.
+    std::fs::remove_file(app.objects_folder().join("models/a/detect.onnx")).unwrap();
+    tenant.post("/tasks", detection.clone()).await.is(201);
+    app.clock.advance(std::time::Duration::from_secs(5));
+    tenant.post("/tasks", detection.clone()).await.refuses(400, "model_not_found");
+    tenant.put_bytes("/slots/detect", MODEL).await.is(200);
+    tenant.post("/tasks", detection.clone()).await.is(201);
+    tenant.delete("/slots/detect").await.is(204);
+    tenant.post("/tasks", detection).await.refuses(400, "model_not_found");
+}

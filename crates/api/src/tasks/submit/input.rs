@@ -12,7 +12,8 @@ use crate::error::ApiError;
 use crate::slots::model_path;
 use crate::state::ApiState;
 
-/// Refuses a task of which one slot is empty; the object at the conventional path decides, no record of it.
+/// Refuses a task of which one slot is empty; the object at the conventional path decides, no record of it. Where there was one a moment ago,
+/// the object store is not asked again.
 pub async fn require_models(
     state: &ApiState,
     tenant: &Tenant,
@@ -20,9 +21,13 @@ pub async fn require_models(
     config: &TaskConfig,
 ) -> Result<(), ApiError> {
     for slot in config.slots(kind) {
+        if state.filled_slots.recall(&(tenant.id, slot), state.now()).is_some() {
+            continue;
+        }
         if state.blobs.facts(&model_path(&tenant.name, slot)?).await?.is_none() {
             return Err(ApiError::new(ErrorCode::ModelNotFound, missing_model(&tenant.name, slot)));
         }
+        state.filled_slots.keep((tenant.id, slot), &tenant.name, (), state.now());
     }
     Ok(())
 }

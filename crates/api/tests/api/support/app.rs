@@ -153,9 +153,14 @@ impl TestApp {
         ortolan_domain::Clock::now(&*self.clock)
     }
 
+    /// Where the objects lie.
+    pub fn objects_folder(&self) -> PathBuf {
+        self.folder.path().join("objects")
+    }
+
     /// All files in the object store, as paths below its root.
     pub fn objects(&self) -> Vec<String> {
-        let root = self.folder.path().join("objects");
+        let root = self.objects_folder();
         let mut folders = vec![root.clone()];
         let mut files = Vec::new();
         while let Some(folder) = folders.pop() {
