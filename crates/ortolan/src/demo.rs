@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use ortolan_domain::{Priority, Slot, TaskType};
 use ortolan_vision::draw::{Finding, annotate};
+use serde::Serialize;
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -47,7 +48,8 @@ pub struct DemoOptions {
     pub terminal: Terminal,
 }
 
-/// What the demo came to.
+/// What the demo came to, as people and scripts are told of it.
+#[derive(Debug, Serialize)]
 pub struct DemoOutcome {
     /// The demo tenant's key, as kept in the data folder; `None` where the server answers without one.
     pub key: Option<String>,
@@ -62,16 +64,16 @@ pub struct DemoOutcome {
 }
 
 /// How long the demo took.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct DemoTimes {
     /// Until the server had the picture and the task.
-    pub upload: Duration,
+    pub upload_ms: f64,
     /// From the task's submission to its start, as the server says.
     pub queue_ms: Option<f64>,
     /// In the model, as the server says.
     pub inference_ms: Option<f64>,
     /// From the first request to the annotated picture.
-    pub total: Duration,
+    pub total_ms: f64,
 }
 
 /// Runs the demo against a ready server and prints what it does. `operator_key` is needed only while no working demo key
@@ -85,20 +87,24 @@ pub async fn run_demo(url: &str, operator_key: Option<&str>, options: &DemoOptio
     let (client, key) = access::demo_client(url, operator_key, &options.data_dir).await?;
     fill_slots(&client, &work).await?;
     let (task, upload) = detect(&client, &work, options.picture.as_deref()).await?;
-    let found = findings(&client.artifacts(task.task_id, usize::MAX).await?);
+    let artifacts = client.artifacts(task.task_id, usize::MAX).await?;
+    let found = findings(&artifacts);
     work.step("drawing");
     draw(picture, found.clone(), options.out.clone()).await?;
     work.step(&format!("{} found", found.len()));
     drop(work);
     let times = DemoTimes {
-        upload,
+        upload_ms: millis(upload),
         queue_ms: task.queue_time_ms,
         inference_ms: task.inference_time_ms,
-        total: began.elapsed(),
+        total_ms: millis(began.elapsed()),
     };
     let out = options.out.clone();
     let outcome = DemoOutcome { key, task_id: task.task_id, found: found.len(), picture: out, times };
-    report(terminal, url, &found, &outcome)?;
+    match terminal.is_json() {
+        true => terminal.json_line(&json!({"demo": outcome, "artifacts": artifacts}))?,
+        false => report(terminal, url, &found, &outcome)?,
+    }
     Ok(outcome)
 }
 
@@ -152,18 +158,21 @@ async fn draw(picture: Picture, found: Vec<Finding>, out: PathBuf) -> Result<(),
     tokio::task::spawn_blocking(drawing).await.map_err(|error| Failure::internal("drawing broke off", error))?
 }
 
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
 fn report(terminal: Terminal, url: &str, found: &[Finding], outcome: &DemoOutcome) -> Result<(), Failure> {
-    let DemoTimes { upload, queue_ms, inference_ms, total } = outcome.times;
-    let ms = |duration: Duration| milliseconds(duration.as_secs_f64() * 1000.0);
+    let DemoTimes { upload_ms, queue_ms, inference_ms, total_ms } = outcome.times;
     let told = |ms: Option<f64>| ms.map(milliseconds).unwrap_or_else(|| "-".to_owned());
     terminal.line(&boxes(terminal, found))?;
     terminal.line(&format!("annotated picture: {}", printable(&outcome.picture.display().to_string())))?;
     terminal.line(&format!(
         "elapsed: upload {}, queue {}, inference {}, total {}",
-        ms(upload),
+        milliseconds(upload_ms),
         told(queue_ms),
         told(inference_ms),
-        ms(total)
+        milliseconds(total_ms)
     ))?;
     terminal.line(&hints::curl_lines(url, outcome.key.as_deref(), outcome.task_id, &outcome.picture))
 }

@@ -53,6 +53,12 @@ impl Terminal {
         self.line(&escape_controls(&text))
     }
 
+    /// Writes a value as JSON in one line, which a script that follows reads as soon as it is there.
+    pub fn json_line(self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value).map_err(|error| Failure::internal("no JSON for the answer", error))?;
+        self.line(&escape_controls(&text))
+    }
+
     /// Writes the value as JSON for scripts, or what `text` makes of it for people.
     pub fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Failure> {
         if self.json { self.json(value) } else { self.line(&text(value)) }

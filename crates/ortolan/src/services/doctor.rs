@@ -20,6 +20,9 @@ use uuid::Uuid;
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Broken rows that are told of.
+const MOST_VIOLATIONS: u32 = 5;
+
 /// Looks and prints; fails when something does not work.
 pub async fn run(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal) -> Result<(), Failure> {
     let config = super::load(super::options(global, Role::Everything), args.config.as_deref())?;
@@ -41,8 +44,13 @@ pub async fn migrate(args: &ServiceArgs, global: &GlobalArgs, terminal: Terminal
     let migrated = stores.migrate().await;
     stores.close().await;
     migrated.map_err(|error| Failure::internal("the schema could not be brought up to date", error))?;
-    terminal.note("The schema is up to date.");
-    Ok(())
+    match terminal.is_json() {
+        true => terminal.json(&serde_json::json!({"schema": "up to date"})),
+        false => {
+            terminal.note("The schema is up to date.");
+            Ok(())
+        }
+    }
 }
 
 async fn open(config: &Config) -> anyhow::Result<Stores> {
@@ -56,6 +64,7 @@ async fn open(config: &Config) -> anyhow::Result<Stores> {
 async fn database(config: &Config) -> Check {
     const NAME: &str = "database";
     const ADVICE: &str = "check database.url (DATABASE_URL) and that the server runs, then `ortolan migrate`";
+    const REPORT_IT: &str = "please report these rows with the log of that time, and keep a copy of the database";
     if let Ok(Database::Sqlite(path)) = config.database()
         && !path.exists()
     {
@@ -64,10 +73,16 @@ async fn database(config: &Config) -> Check {
     match open(config).await {
         Ok(stores) => {
             let backend = stores.facts().backend;
-            let answered = stores.tasks.ping().await;
+            let looked = stores.tasks.violations(None, MOST_VIOLATIONS).await;
             stores.close().await;
-            match answered {
-                Ok(()) => Check::ok(NAME, format!("{backend} answers")),
+            match looked {
+                Ok(violations) if violations.is_empty() => {
+                    Check::ok(NAME, format!("{backend} answers, and every task is as it must be"))
+                }
+                Ok(violations) => {
+                    let told: Vec<_> = violations.iter().map(ToString::to_string).collect();
+                    Check::fail(NAME, format!("invariants do not hold: {}", told.join("; ")), REPORT_IT)
+                }
                 Err(error) => Check::fail(NAME, error.to_string(), ADVICE),
             }
         }

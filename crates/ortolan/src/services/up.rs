@@ -11,6 +11,7 @@ use ortolan_assembly::Traces;
 use ortolan_assembly::program::Process;
 use ortolan_service::Shutdown;
 use ortolan_service::config::{Config, Role};
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::embedded::{self, Installation};
@@ -72,9 +73,14 @@ async fn listen(config: &Config, is_asked_for: bool) -> Result<TcpListener, Fail
 
 /// Says where it listens, in one line of its own, and the operator's key if it was made just now.
 fn greet(installation: &Installation, config: &Config, terminal: Terminal) -> Result<(), Failure> {
-    terminal.line(&format!("Ortolan listens on {}", installation.url()))?;
-    if let Some(key) = &installation.new_operator_key {
-        terminal.line(&format!("Operator key (shown this once): {key}"))?;
+    let (url, new_key) = (installation.url(), installation.new_operator_key.as_deref());
+    if terminal.is_json() {
+        terminal.json_line(&json!({"url": url, "new_operator_key": new_key}))?;
+    } else {
+        terminal.line(&format!("Ortolan listens on {url}"))?;
+        if let Some(key) = new_key {
+            terminal.line(&format!("Operator key (shown this once): {key}"))?;
+        }
     }
     leave_address(&config.data_dir, installation);
     Ok(())
