@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use ortolan_proptests::simulator::{Place, Terms, replay, seed_of};
 
-/// Seeds that found something once.
-const FOUND: [u64; 0] = [];
+/// Seeds that found something once: 137, that a lease may be renewed to an earlier end when clocks were turned back, and nobody be told;
+/// 357, that two ML services may each answer an attempt, when the first was away for longer than its lock.
+const FOUND: [u64; 2] = [137, 357];
 /// How many seeds are tried when `ORTOLAN_SIM_SEEDS` says nothing.
 const SEEDS: u64 = 40;
 /// How many over PostgreSQL, which is slower.

@@ -121,6 +121,11 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
     }
+
+    /// Turns the clock back, as a time server does with a machine that was ahead.
+    pub fn turn_back(&self, by: Duration) {
+        self.0.fetch_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+    }
 }
 
 impl Clock for ManualClock {
@@ -148,5 +153,7 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::from_millis(2));
         assert_eq!(clock.now().since(Timestamp::from_micros(5)), Duration::from_millis(2));
+        clock.turn_back(Duration::from_millis(2));
+        assert_eq!(clock.now(), Timestamp::from_micros(5));
     }
 }

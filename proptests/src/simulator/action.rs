@@ -45,6 +45,8 @@ pub enum Action {
     Reconcile { whole: bool },
     /// Time passes.
     Wait { seconds: u32 },
+    /// Everybody's clock is turned back.
+    TurnBack { seconds: u32 },
     /// A part cannot reach the database any more, or gets no answers from it.
     Cut { part: usize, answers_only: bool },
     /// A part reaches the database again.
@@ -149,6 +151,7 @@ fn faults() -> impl Strategy<Value = Action> {
         6 => (0..PARTS).prop_map(|part| Heal { part }),
         2 => any::<bool>().prop_map(|is_up| Broker { is_up }),
         1 => Just(Flush),
+        1 => (1u32..120).prop_map(|seconds| TurnBack { seconds }),
         1 => Just(RestartAll),
     ]
 }

@@ -19,8 +19,8 @@ pub(super) struct Audit {
     seen: HashMap<TaskId, Task>,
     /// Until when each attempt's lease was promised to its worker.
     leases: HashMap<Attempt, Timestamp>,
-    /// What the ML service made for each attempt.
-    products: HashMap<Attempt, (RunId, u64)>,
+    /// What ML services made for each attempt: more than once where the first was away for longer than its lock.
+    products: HashMap<Attempt, Vec<(RunId, u64)>>,
 }
 
 impl Audit {
@@ -33,9 +33,15 @@ impl Audit {
         self.leases.insert(attempt, until);
     }
 
+    /// Notes that a worker asked for a lease and did not hear whether it got it: after clocks were turned back, it may be shorter than the one
+    /// before.
+    pub(super) fn perhaps_leased(&mut self, attempt: Attempt, until: Timestamp) {
+        self.leases.entry(attempt).and_modify(|known| *known = until.min(*known));
+    }
+
     /// Notes what the ML service made.
     pub(super) fn produced(&mut self, attempt: Attempt, run: RunId, count: u64) {
-        self.products.insert(attempt, (run, count));
+        self.products.entry(attempt).or_default().push((run, count));
     }
 
     /// How a task stood at the last look.
@@ -75,10 +81,10 @@ impl Audit {
             return Ok(());
         }
         let attempt = Attempt { task_id: task.spec.id, attempt: task.attempt };
-        let (made_by, count) =
-            self.products.get(&attempt).context("completed without an answer to its last attempt")?;
-        ensure!(*count == facts.count, "has {} artifacts of {count} items", facts.count);
-        ensure!(task.run_id == Some(*made_by), "completed by another run than it was claimed by");
+        let made = self.products.get(&attempt).context("completed without an answer to its last attempt")?;
+        ensure!(made.iter().any(|(_, count)| *count == facts.count), "has {} artifacts of {made:?}", facts.count);
+        let is_own = made.iter().any(|(run, _)| task.run_id == Some(*run));
+        ensure!(is_own, "completed by another run than it was claimed by");
         ensure!(run.is_none() || run == task.run_id, "has artifacts of another run");
         Ok(())
     }

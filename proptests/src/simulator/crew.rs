@@ -189,7 +189,10 @@ impl World {
                 });
                 format!("w{hand} holds {} and lost {}", held.len() - lost.len(), lost.len())
             }
-            Err(_) => format!("w{hand} cannot extend its leases"),
+            Err(_) => {
+                held.iter().for_each(|attempt| self.audit.perhaps_leased(*attempt, until));
+                format!("w{hand} cannot extend its leases")
+            }
         }
     }
 

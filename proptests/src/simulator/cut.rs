@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use ortolan_domain::artifact::Artifact;
+use ortolan_domain::invariant::Violation;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::NewTask;
 use ortolan_domain::{Task, TaskId, TenantId, Timestamp};
 use ortolan_store::{
-    CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, LostLease,
-    NewCallback, Page, QueueDepth, RetryOutcome, StoreError, Submission, TaskFilter, TaskStore,
+    CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, NewCallback,
+    Page, QueueDepth, RetryOutcome, StoreError, Submission, TaskChange, TaskFilter, TaskStore,
 };
 
 const UP: u8 = 0;
@@ -72,7 +73,7 @@ carried! {
     fn get(tenant: TenantId, id: TaskId) -> Option<Task>;
     fn list(tenant: TenantId, filter: &TaskFilter, now: Timestamp) -> Page<Task>;
     fn artifacts(tenant: TenantId, id: TaskId, limit: u32, offset: u64) -> Option<Page<Artifact>>;
-    fn dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Vec<Attempt>;
+    fn dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Vec<TaskChange>;
     fn enqueue(tenant: TenantId, id: TaskId, now: Timestamp) -> EnqueueOutcome;
     fn may_dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> bool;
     fn undo_dispatch(attempts: &[Attempt], now: Timestamp) -> u64;
@@ -84,11 +85,12 @@ carried! {
     fn cancel(tenant: TenantId, id: TaskId, now: Timestamp) -> CancelOutcome;
     fn delete(tenant: TenantId, id: TaskId) -> DeleteOutcome;
     fn retry(tenant: TenantId, id: TaskId, now: Timestamp) -> RetryOutcome;
-    fn lose_leases(now: Timestamp, max_crashes: i32, limit: u32) -> Vec<LostLease>;
+    fn lose_leases(now: Timestamp, max_crashes: i32, limit: u32) -> Vec<TaskChange>;
     fn queued_before(queue: QueueName, before: Timestamp, limit: u32) -> Vec<Attempt>;
     fn running_among(attempts: &[Attempt]) -> Vec<Attempt>;
     fn take_back_all(now: Timestamp, max_crashes: i32) -> u64;
-    fn expire(now: Timestamp, limit: u32) -> Vec<Attempt>;
+    fn expire(now: Timestamp, limit: u32) -> Vec<TaskChange>;
+    fn violations(ended_since: Option<Timestamp>, limit: u32) -> Vec<Violation>;
     fn long_running(started_before: Timestamp, limit: u32) -> Vec<Task>;
     fn delete_ended(ended_before: Timestamp, limit: u32) -> u64;
     fn forget_idempotency_keys(now: Timestamp, limit: u32) -> u64;

@@ -96,6 +96,7 @@ impl World {
     fn befall(&mut self, action: Action) -> Option<String> {
         match action {
             Action::Wait { seconds } => self.clock.advance(Duration::from_secs(u64::from(seconds))),
+            Action::TurnBack { seconds } => self.clock.turn_back(Duration::from_secs(u64::from(seconds))),
             Action::KillMl => self.taken.clear(),
             Action::LoseJob { job } => drop(self.jobs.remove(choose(job, self.jobs.len())?)),
             Action::Cut { part, answers_only } => self.lines[part % self.lines.len()].cut(answers_only),

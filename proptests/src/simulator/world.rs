@@ -11,7 +11,7 @@ use ortolan_domain::time::ManualClock;
 use ortolan_domain::{Origin, RunId, TaskId, TaskType, TenantId, TenantSlug, Timestamp};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
-use ortolan_results::ResultStore;
+use ortolan_results::{ResultStore, Signals};
 use ortolan_store::{Stores, Tenant};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -89,6 +89,8 @@ impl World {
                 tasks: line,
                 processes: stores.processes.clone(),
                 results: results.clone(),
+                // What the ML service does for a run that is over changes nothing; that it is told to stop is shown elsewhere.
+                signals: Signals::in_process(),
                 predictions: stores.predictions.clone(),
                 quarantine: stores.quarantine.clone(),
                 queues: each[which].clone(),
