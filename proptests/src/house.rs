@@ -167,8 +167,8 @@ impl House {
 
     /// Dispatches everything; gives the task's attempt if it was among it.
     pub async fn dispatch(&self, id: TaskId) -> Result<Option<Attempt>> {
-        let attempts = self.stores.tasks.dispatch(QueueName::GpuJobs, LIMITS, self.clock.now()).await?;
-        Ok(attempts.into_iter().find(|attempt| attempt.task_id == id))
+        let moved = self.stores.tasks.dispatch(QueueName::GpuJobs, LIMITS, self.clock.now()).await?;
+        Ok(moved.into_iter().map(|change| change.attempt).find(|attempt| attempt.task_id == id))
     }
 
     /// Claims an attempt for `owner`.

@@ -15,7 +15,7 @@ use ortolan_proptests::bench::take_all;
 use ortolan_proptests::{CASES, CASES_OVER_SERVERS, Home, House, LIMITS, case};
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
-use ortolan_results::ResultStore;
+use ortolan_results::{ResultStore, Signals};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -71,6 +71,7 @@ impl World {
             tasks,
             processes: self.house.stores.processes.clone(),
             results: ResultStore::in_process(self.clock.clone()),
+            signals: Signals::in_process(),
             predictions: self.house.stores.predictions.clone(),
             quarantine: self.house.stores.quarantine.clone(),
             queues: self.queues.clone(),

@@ -6,17 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::TaskError;
 use ortolan_domain::time::ManualClock;
 use ortolan_domain::{Clock, ErrorCode, Task, TaskId, TaskStatus, Timestamp};
-use ortolan_proptests::bench::{Bench, worker_settings};
+use ortolan_proptests::bench::{Bench, attempt_of, worker_settings};
 use ortolan_proptests::{CASES, Home, House, case};
 use ortolan_queue::Queues;
-use ortolan_results::{ResultStore, Signals};
-use ortolan_worker::{Backoff, WorkerSettings};
+use ortolan_results::{RESULT_TTL, ResultStore, Signals};
+use ortolan_store::RetryOutcome;
+use ortolan_worker::{Awaited, Backoff, WorkerSettings};
 use proptest::prelude::*;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 /// How the n-th try ends.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +86,27 @@ impl World {
         Ok(())
     }
 
+    /// Waits for a result that never came, or that came and went; gives what the worker says of it, and the task after that.
+    async fn wait_in_vain(&self, came: bool) -> anyhow::Result<(TaskError, Task)> {
+        let (house, settings) = (&self.bench.house, worker_settings(1));
+        let patience = settings.job_timeout;
+        let worker = self.bench.worker("worker", settings);
+        let task = self.claimed(&worker, house.submit().await?).await?;
+        if came {
+            self.bench.results.put(attempt_of(&task), Bytes::from_static(b"a result")).await?;
+            self.clock.advance(RESULT_TTL);
+        } else {
+            self.clock.advance(patience);
+        }
+        let Awaited::Failed(error) = worker.wait(&task, &CancellationToken::new()).await else {
+            anyhow::bail!("the wait was not in vain")
+        };
+        let ending = worker.give_up(&task, error.clone());
+        anyhow::ensure!(worker.write(&ending).await?, "the lease was lost");
+        house.check(task.spec.id).await?;
+        Ok((error, house.task(task.spec.id).await?))
+    }
+
     /// The wait is the upper half of base * 2^(n-1), at most the cap; not a microsecond of it is cut short.
     async fn is_tried_later(&self, task: &Task, failures: i32, backoff: Backoff) -> anyhow::Result<()> {
         let (now, tasks) = (self.clock.now(), &self.bench.house.stores.tasks);
@@ -101,6 +125,28 @@ impl World {
     }
 }
 
+/// Nobody waits for a run longer than it may take; the ML service is told so, and its task can be tried again by hand.
+async fn gives_up_in_time(world: &World) -> anyhow::Result<()> {
+    let mut cancels = world.bench.signals.cancels();
+    let (error, task) = world.wait_in_vain(false).await?;
+    anyhow::ensure!(error.code == ErrorCode::DeadlineExceeded, "{error:?}");
+    anyhow::ensure!(error.detail == "the run took longer than it may", "{error:?}");
+    anyhow::ensure!((task.status, &task.error) == (TaskStatus::Failed, &Some(error)), "{task:?}");
+    anyhow::ensure!(cancels.try_recv()? == attempt_of(&task), "another run was stopped");
+    let (tasks, tenant) = (&world.bench.house.stores.tasks, world.bench.house.tenant.id);
+    let again = tasks.retry(tenant, task.spec.id, world.clock.now()).await?;
+    anyhow::ensure!(matches!(again, RetryOutcome::Pending(_)), "{again:?}");
+    Ok(())
+}
+
+/// A result that went before anybody fetched it is no reason to wait: its run is made again.
+async fn tells_what_expired(world: &World) -> anyhow::Result<()> {
+    let (error, task) = world.wait_in_vain(true).await?;
+    anyhow::ensure!((task.status, task.failures) == (TaskStatus::Pending, 1), "{task:?}");
+    anyhow::ensure!((error.code, error.detail.as_str()) == (ErrorCode::ResultExpired, "result expired"), "{error:?}");
+    Ok(())
+}
+
 fn is_final(task: &Task, code: ErrorCode, at_once: bool) -> anyhow::Result<()> {
     let error = task.error.clone().unwrap();
     anyhow::ensure!((task.status, error.code) == (TaskStatus::Failed, code), "{task:?}");
@@ -117,4 +163,12 @@ fn passing_failures_are_tried_again_later_and_later() {
         let backoff = Backoff { base: Duration::from_millis(base_ms), cap: Duration::from_millis(cap_ms) };
         case(&runtime, world.play(WorkerSettings { max_tries, backoff, ..worker_settings(1) }, ends))?;
     });
+}
+
+#[test]
+fn a_wait_in_vain_fails_for_good_at_its_deadline_and_is_made_up_for_when_the_result_expired() {
+    let runtime = Runtime::new().unwrap();
+    let world = runtime.block_on(World::open()).unwrap();
+    runtime.block_on(gives_up_in_time(&world)).unwrap();
+    runtime.block_on(tells_what_expired(&world)).unwrap();
 }

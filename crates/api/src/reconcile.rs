@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct ReconcileStats {
     /// Pending and queued tasks that were compared with the queues.
     pub pending_checked: u64,
-    /// Those whose delivery had been lost and is on its way again.
+    /// Those whose delivery is on its way now: for the first time, again after a pause, or anew because it had been lost.
     pub pending_reenqueued: u64,
     /// Running tasks that were compared with their leases.
     pub running_checked: u64,

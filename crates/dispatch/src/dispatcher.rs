@@ -7,7 +7,7 @@ use std::time::Duration;
 use ortolan_domain::job::{Attempt, delivery_id};
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::Task;
-use ortolan_domain::{Clock, TaskId, TaskStatus, TenantId};
+use ortolan_domain::{Clock, TaskId, TaskStatus, TenantId, TenantSlug};
 use ortolan_queue::Queues;
 use ortolan_service::telemetry::metrics;
 use ortolan_store::{DispatchLimits, EnqueueOutcome, TaskStore};
@@ -117,12 +117,13 @@ impl Dispatcher {
 
     /// Moves what may go into a queue, once; returns how many deliveries were pushed.
     pub async fn dispatch_once(&self, queue: QueueName) -> Result<usize, DispatchError> {
-        let attempts = self.tasks.dispatch(queue, self.limits, self.clock.now()).await?;
-        if attempts.is_empty() {
+        let moved = self.tasks.dispatch(queue, self.limits, self.clock.now()).await?;
+        if moved.is_empty() {
             return Ok(0);
         }
-        self.deliver(queue, &attempts).await?;
-        Ok(attempts.len())
+        let leaving: Vec<_> = moved.iter().map(|change| (change.attempt, &change.tenant)).collect();
+        self.deliver(queue, &leaving).await?;
+        Ok(moved.len())
     }
 
     /// Moves one pending task into its queue now, whatever the limits. A caller that goes away half-way leaves a task that
@@ -131,7 +132,7 @@ impl Dispatcher {
         match self.tasks.enqueue(tenant, id, self.clock.now()).await? {
             EnqueueOutcome::Queued(task) => {
                 let attempt = Attempt { task_id: id, attempt: task.attempt };
-                self.deliver(task.spec.queue, &[attempt]).await?;
+                self.deliver(task.spec.queue, &[(attempt, &task.spec.tenant)]).await?;
                 Ok(Enqueued::Queued(task))
             }
             EnqueueOutcome::WrongState(status) => Ok(Enqueued::WrongState(status)),
@@ -141,17 +142,18 @@ impl Dispatcher {
 
     /// Pushes the deliveries of queued rows; when the broker fails, the rows go back to `pending` and their attempts are not
     /// counted. A delivery that got through all the same finds nothing to claim, or is the next dispatch's own.
-    async fn deliver(&self, queue: QueueName, attempts: &[Attempt]) -> Result<(), DispatchError> {
-        let jobs = attempts.iter().map(|attempt| (delivery_id(*attempt), *attempt)).collect();
+    async fn deliver(&self, queue: QueueName, leaving: &[(Attempt, &TenantSlug)]) -> Result<(), DispatchError> {
+        let jobs = leaving.iter().map(|&(attempt, _)| (delivery_id(attempt), attempt)).collect();
         let Err(error) = self.queues.tasks(queue).push(jobs).await else {
-            metrics::dispatched(queue, attempts.len() as u64);
-            for attempt in attempts {
-                tracing::info!(task_id = %attempt.task_id, job_id = delivery_id(*attempt), %queue, "task enqueued");
+            metrics::dispatched(queue, leaving.len() as u64);
+            for &(attempt, tenant) in leaving {
+                tracing::info!(task_id = %attempt.task_id, job_id = delivery_id(attempt), tenant_id = %tenant, %queue, "task enqueued");
             }
             return Ok(());
         };
         metrics::dispatch_failed(queue);
-        self.tasks.undo_dispatch(attempts, self.clock.now()).await?;
+        let attempts: Vec<_> = leaving.iter().map(|&(attempt, _)| attempt).collect();
+        self.tasks.undo_dispatch(&attempts, self.clock.now()).await?;
         Err(error.into())
     }
 }

@@ -154,6 +154,9 @@ pub struct MlError {
     /// For a crash: what crashed the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspect: Option<Box<CrashSuspect>>,
+    /// The service stopped before the run ended: another one is to run it, and it does not count as a try.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_given_back: bool,
 }
 
 /// A model and an input under which a process crashed.
@@ -170,7 +173,12 @@ pub struct CrashSuspect {
 impl MlError {
     /// An error with `code` and its explanation.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), suspect: None }
+        Self { code, detail: detail.into(), suspect: None, is_given_back: false }
+    }
+
+    /// What a service that stops says of a run that it did not end.
+    pub fn given_back() -> Self {
+        Self { is_given_back: true, ..Self::new(ErrorCode::Unavailable, "the ML service stopped") }
     }
 
     /// The same error; a crash names whom it is put down to.

@@ -110,7 +110,7 @@ impl ModelCatalog {
             Ok(facts) => facts.is_some_and(|facts| facts.etag == copy.etag),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(tenant = %model.tenant, model_type = %model.name, error, "a model could not be compared with its object");
+                tracing::warn!(tenant_id = %model.tenant, model_type = %model.name, error, "a model could not be compared with its object");
                 true
             }
         }
@@ -146,7 +146,7 @@ impl ModelCatalog {
         let (sha256, file) = copy.map_err(CatalogError::Local)?;
         let looked_at = AtomicI64::new(looked_at.as_micros());
         let copy = LocalModel { sha256, size_bytes: facts.size_bytes, file, etag: facts.etag, looked_at };
-        tracing::info!(tenant = %model.tenant, model_type = %model.name, sha256 = copy.sha256, size_bytes = copy.size_bytes, "model fetched");
+        tracing::info!(tenant_id = %model.tenant, model_type = %model.name, sha256 = copy.sha256, size_bytes = copy.size_bytes, "model fetched");
         Ok(Arc::new(copy))
     }
 

@@ -43,7 +43,7 @@ impl MlService {
         self.ended(&model, outcome.as_ref().err(), arrived.elapsed());
         trace::end(&mut span, outcome.as_ref().map(|answer| &answer.timings));
         if let Err(error) = &outcome {
-            tracing::info!(request_id, tenant = %model.tenant, model = %model.name, code = %error.code, detail = error.detail, "inference ended with an error");
+            tracing::info!(request_id, tenant_id = %model.tenant, model = %model.name, code = %error.code, detail = error.detail, "inference ended with an error");
         }
         outcome
     }

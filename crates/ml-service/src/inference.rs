@@ -106,7 +106,7 @@ impl Inference for MlService {
     async fn clear_model_cache(&self, tenant: Option<TenantSlug>) -> Result<usize, MlError> {
         self.0.catalog.forget_all(tenant.as_ref());
         let models_removed = self.0.pool.clear(tenant.as_ref());
-        tracing::info!(models_removed, tenant = tenant.as_ref().map(TenantSlug::as_str), "model cache cleared");
+        tracing::info!(models_removed, tenant_id = tenant.as_ref().map(TenantSlug::as_str), "model cache cleared");
         Ok(models_removed)
     }
 

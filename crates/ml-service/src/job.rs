@@ -38,7 +38,7 @@ pub(crate) struct Produced {
 impl MlService {
     /// Runs a job and stores its result, unless another delivery of the same attempt does or did.
     pub(crate) async fn take(&self, job: MlJob) {
-        let span = tracing::info_span!("ml_job", task_id = %job.attempt.task_id, attempt = job.attempt.attempt, tenant = %job.tenant, run_id = %job.run_id, request_id = job.origin.request_id);
+        let span = tracing::info_span!("ml_job", task_id = %job.attempt.task_id, attempt = job.attempt.attempt, tenant_id = %job.tenant, run_id = %job.run_id, request_id = job.origin.request_id);
         async {
             match self.0.results.take_lock(job.attempt).await {
                 Ok(true) => self.answer(job).await,
@@ -59,7 +59,11 @@ impl MlService {
         let mut work = Span::begin(format!("infer {}", job.task_type), SpanKind::Consumer, job.origin.trace);
         work.text("ortolan.run_id", job.run_id.to_string());
         work.count("ortolan.attempt", job.attempt.attempt);
-        let result = self.result(&job, &cancel).await;
+        let mut result = self.result(&job, &cancel).await;
+        let is_given_back = self.0.gives_back.is_cancelled() && matches!(result.outcome, MlOutcome::Error(_));
+        if is_given_back {
+            result.outcome = MlOutcome::Error(MlError::given_back());
+        }
         let error = match &result.outcome {
             MlOutcome::Items(_) => None,
             MlOutcome::Error(error) => Some(error),
@@ -73,7 +77,8 @@ impl MlService {
             }
             None => tracing::info!(task_type = %job.task_type, duration_ms, "inference ended"),
         }
-        let is_stored = !cancel.is_cancelled() && self.store(&job, result).await;
+        let is_awaited = !cancel.is_cancelled() || self.0.gives_back.is_cancelled();
+        let is_stored = is_awaited && self.store(&job, result).await;
         self.0.end(job.attempt);
         if !is_stored {
             self.release(job.attempt).await;
@@ -142,7 +147,7 @@ impl MlService {
         }
     }
 
-    /// Offers the result until it is taken or nobody waits for it any more; true when it was taken.
+    /// Offers the result until it is taken, nobody waits for it any more or the service ends; true when it was taken.
     async fn store(&self, job: &MlJob, result: MlResult) -> bool {
         let bytes = match written(result, MAX_RESULT_BYTES) {
             Ok(bytes) => bytes,
@@ -153,7 +158,7 @@ impl MlService {
         };
         while let Err(error) = self.0.results.put(job.attempt, bytes.clone()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "result could not be stored");
-            if self.0.clock.now() >= job.deadline_at {
+            if self.0.clock.now() >= job.deadline_at || self.0.gives_back.is_cancelled() {
                 return false;
             }
             tokio::time::sleep(STORE_RETRY).await;

@@ -188,7 +188,7 @@ impl MlService {
                 ModelName::Version(id) => format!("the file of model {id} is not there"),
             }),
             other => {
-                tracing::warn!(error = &other as &dyn std::error::Error, tenant = %model.tenant, model_type = %model.name, "model could not be fetched");
+                tracing::warn!(error = &other as &dyn std::error::Error, tenant_id = %model.tenant, model_type = %model.name, "model could not be fetched");
                 MlError::new(ErrorCode::Unavailable, "the model could not be fetched from the object store")
             }
         })

@@ -36,7 +36,7 @@ impl MlService {
             if strict {
                 return Err(PreloadError::Model { key: entry, reason: error.detail });
             }
-            tracing::warn!(tenant = %model.tenant, model_type = %model.name, reason = error.detail, "model could not be preloaded");
+            tracing::warn!(tenant_id = %model.tenant, model_type = %model.name, reason = error.detail, "model could not be preloaded");
             self.0.preload_failures.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, error.detail);
         }
         tell(list, &loaded);
@@ -64,6 +64,6 @@ fn tell(wanted: &[ModelRef], loaded: &[&ModelRef]) {
     );
     tracing::info!("Available models:");
     for model in loaded {
-        tracing::info!(tenant = %model.tenant, model_type = %model.name, "{model} ({})", model.name);
+        tracing::info!(tenant_id = %model.tenant, model_type = %model.name, "{model} ({})", model.name);
     }
 }

@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     pub(crate) gpus: GpuWatch,
     pub(crate) preload_failures: Mutex<HashMap<String, String>>,
     under_way: Mutex<HashMap<Attempt, CancellationToken>>,
+    /// Cancelled when the time to drain is over: what is under way then is given back.
+    pub(crate) gives_back: CancellationToken,
     jobs: TaskTracker,
 }
 
@@ -131,12 +133,13 @@ impl MlService {
             gpus,
             preload_failures,
             under_way,
+            gives_back: CancellationToken::new(),
             jobs,
         };
         Ok(Self(Arc::new(inner)))
     }
 
-    /// Takes jobs until `stop`, then waits for those under way, and cancels what is left after the drain.
+    /// Takes jobs until `stop`, then waits for those under way, and gives back what is left after the drain.
     pub async fn run(&self, queue: JobQueue<MlJob>, stop: CancellationToken) -> Result<(), QueueError> {
         let listener = tokio::spawn(self.clone().listen());
         let observer = tokio::spawn(self.clone().observe());
@@ -154,7 +157,8 @@ impl MlService {
             .await;
         self.0.jobs.close();
         if tokio::time::timeout(self.0.settings.drain, self.0.jobs.wait()).await.is_err() {
-            self.0.cancel_all();
+            tracing::warn!(runs = self.0.attempts().len(), "runs are given back, as the ML service stops");
+            self.0.gives_back.cancel();
             self.0.jobs.wait().await;
         }
         listener.abort();
@@ -193,7 +197,7 @@ fn tell_metrics(facts: GateFacts) {
 impl Inner {
     /// Registers an attempt, so that it can be cancelled.
     pub(crate) fn begin(&self, attempt: Attempt) -> CancellationToken {
-        let token = CancellationToken::new();
+        let token = self.gives_back.child_token();
         self.under_way().insert(attempt, token.clone());
         token
     }
@@ -217,10 +221,6 @@ impl Inner {
         if let Some(token) = self.under_way().get(&attempt) {
             token.cancel();
         }
-    }
-
-    fn cancel_all(&self) {
-        self.under_way().values().for_each(CancellationToken::cancel);
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<Attempt, CancellationToken>> {

@@ -51,6 +51,7 @@ pub fn reconciler(config: &Config, ports: &Ports, blobs: &Blobs, truth: &Truth) 
         quarantine: truth.stores.quarantine.clone(),
         queues: ports.queues.clone(),
         results: ports.results.clone(),
+        signals: ports.signals.clone(),
         dispatcher: truth.dispatcher.clone(),
         orphans: Some(OrphanSweep::new(blobs.clone(), &truth.stores, config.reconcile.orphan_grace)),
         clock: ports.clock.clone(),

@@ -134,7 +134,7 @@ impl OrphanSweep {
             Folder::Registry => self.without_model(tenant, old).await?,
         };
         for path in &orphans {
-            tracing::info!(tenant = %tenant.name, %path, "an object that belongs to nothing is deleted");
+            tracing::info!(tenant_id = %tenant.name, %path, "an object that belongs to nothing is deleted");
         }
         let (count, outcome) = self.blobs.delete_all(&orphans).await;
         *removed += count;

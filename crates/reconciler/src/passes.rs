@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ortolan_dispatch::Dispatcher;
 use ortolan_domain::Clock;
 use ortolan_queue::Queues;
-use ortolan_results::ResultStore;
+use ortolan_results::{ResultStore, Signals};
 use ortolan_service::telemetry::metrics;
 use ortolan_store::{PredictionStore, ProcessStore, QuarantineStore, TaskStore};
 use tokio::sync::Notify;
@@ -52,6 +52,8 @@ pub struct ReconcilerParts {
     pub queues: Queues,
     /// Results that wait to be fetched.
     pub results: ResultStore,
+    /// Tells ML services which runs nobody waits for any more.
+    pub signals: Signals,
     /// Moves pending rows into the queues.
     pub dispatcher: Arc<Dispatcher>,
     /// Looks for objects that belong to nothing, where there is an object store.
@@ -130,6 +132,7 @@ impl Reconciler {
         self.count(&mut report).await;
         self.repair(&mut report).await;
         self.report_long_running(&mut report).await;
+        self.report_violations(&mut report).await;
         self.delete_ended(&mut report).await;
         self.delete_predictions(&mut report).await;
         self.forget_idempotency_keys(&mut report).await;

@@ -15,6 +15,8 @@ pub struct ReconcileReport {
     pub running_synced: u64,
     /// Rows that have been running for long.
     pub long_running_alerted: u64,
+    /// Invariants that do not hold; they are told of in the log.
+    pub violations: u64,
     /// Rows that were not started in time and failed.
     pub expired: u64,
     /// Ended rows that were deleted, as their time was up.
@@ -42,6 +44,7 @@ impl ReconcileReport {
             self.pending_reenqueued,
             self.running_synced,
             self.long_running_alerted,
+            self.violations,
             self.expired,
             self.ended_deleted,
             self.predictions_deleted,

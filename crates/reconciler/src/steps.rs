@@ -8,26 +8,29 @@ use ortolan_domain::job::{Attempt, delivery_id};
 use ortolan_domain::route::QueueName;
 use ortolan_queue::QueueError;
 use ortolan_service::telemetry::metrics;
+use ortolan_store::StoreError;
 
 use crate::passes::Reconciler;
 use crate::report::ReconcileReport;
 
 /// Rows per statement.
 const BATCH: u32 = 500;
-/// More deliveries of a queue than a window is wide.
-const MOST_QUEUED: u32 = 100_000;
+/// More deliveries of a queue, or results, than there ever are.
+const MOST_WAITING: u32 = 100_000;
 /// A process that was not heard of for so long is gone.
 const SILENT_AFTER: Duration = Duration::from_secs(600);
 
 impl Reconciler {
-    /// Takes back leases that ran out.
+    /// Takes back leases that ran out. An ML service that still works for one of them is told to stop: its answer would belong to a run that
+    /// is over, and the next run may want the same device.
     pub(crate) async fn lose_leases(&self, report: &mut ReconcileReport) {
         let (tasks, now) = (&self.0.tasks, self.0.clock.now());
         loop {
             match tasks.lose_leases(now, self.0.settings.max_crashes, BATCH).await {
                 Ok(lost) => {
                     for lease in &lost {
-                        tracing::warn!(task_id = %lease.attempt.task_id, attempt = lease.attempt.attempt, became = %lease.became, "lease ran out");
+                        tracing::warn!(task_id = %lease.attempt.task_id, attempt = lease.attempt.attempt, tenant_id = %lease.tenant, became = %lease.status, "lease ran out");
+                        self.0.signals.publish_cancel(lease.attempt);
                     }
                     report.running_synced += repaired("lease_lost", lost.len() as u64);
                     if lost.len() < BATCH as usize {
@@ -43,8 +46,8 @@ impl Reconciler {
     pub(crate) async fn expire(&self, report: &mut ReconcileReport) {
         match self.0.tasks.expire(self.0.clock.now(), BATCH).await {
             Ok(expired) => {
-                for attempt in &expired {
-                    tracing::info!(task_id = %attempt.task_id, "a task was not started in time");
+                for task in &expired {
+                    tracing::info!(task_id = %task.attempt.task_id, tenant_id = %task.tenant, "a task was not started in time");
                 }
                 report.expired += repaired("expired", expired.len() as u64);
             }
@@ -57,7 +60,7 @@ impl Reconciler {
     pub(crate) async fn take_back_lost(&self, report: &mut ReconcileReport) {
         let before = self.0.clock.now().minus(self.0.settings.lost_after);
         for queue in QueueName::TASKS {
-            let queued = match self.0.tasks.queued_before(queue, before, MOST_QUEUED).await {
+            let queued = match self.0.tasks.queued_before(queue, before, MOST_WAITING).await {
                 Ok(queued) => queued,
                 Err(error) => return failed(report, "deliveries", &error),
             };
@@ -119,7 +122,7 @@ impl Reconciler {
         match self.0.tasks.long_running(before, BATCH).await {
             Ok(tasks) => {
                 for task in &tasks {
-                    tracing::warn!(task_id = %task.spec.id, started_at = ?task.started_at, worker_id = task.worker_id, "task has been running for long");
+                    tracing::warn!(task_id = %task.spec.id, tenant_id = %task.spec.tenant, started_at = ?task.started_at, worker_id = task.worker_id, "task has been running for long");
                 }
                 report.long_running_alerted += repaired("long_running", tasks.len() as u64);
             }
@@ -127,73 +130,62 @@ impl Reconciler {
         }
     }
 
+    /// Looks at rows that have not ended, and at those that ended since the pass before, for what must never be. It is told of and counted,
+    /// and left as it is: what is broken is for people to look at.
+    pub(crate) async fn report_violations(&self, report: &mut ReconcileReport) {
+        let since = self.0.clock.now().minus(self.0.settings.interval * 2);
+        match self.0.tasks.violations(Some(since), BATCH).await {
+            Ok(violations) => {
+                for violation in &violations {
+                    tracing::error!(subject = violation.subject, what = violation.what, "an invariant does not hold");
+                }
+                report.violations = violations.len() as u64;
+                metrics::invariant_violations(report.violations);
+            }
+            Err(error) => failed(report, "invariants", &error),
+        }
+    }
+
     /// Deletes ended rows whose time is up.
     pub(crate) async fn delete_ended(&self, report: &mut ReconcileReport) {
-        let before = self.0.clock.now().minus(self.0.settings.retention);
-        loop {
-            match self.0.tasks.delete_ended(before, BATCH).await {
-                Ok(count) => {
-                    report.ended_deleted += repaired("retention", count);
-                    if count < u64::from(BATCH) {
-                        return;
-                    }
-                }
-                Err(error) => return failed(report, "retention", &error),
-            }
+        let (tasks, before) = (&self.0.tasks, self.0.clock.now().minus(self.0.settings.retention));
+        match until_few("retention", || tasks.delete_ended(before, BATCH)).await {
+            Ok(count) => report.ended_deleted += count,
+            Err(error) => failed(report, "retention", &error),
         }
     }
 
     /// Deletes records of predictions whose time is up.
     pub(crate) async fn delete_predictions(&self, report: &mut ReconcileReport) {
-        let before = self.0.clock.now().minus(self.0.settings.retention);
-        loop {
-            match self.0.predictions.delete_predictions(before, BATCH).await {
-                Ok(count) => {
-                    report.predictions_deleted += repaired("prediction", count);
-                    if count < u64::from(BATCH) {
-                        return;
-                    }
-                }
-                Err(error) => return failed(report, "predictions", &error),
-            }
+        let (predictions, before) = (&self.0.predictions, self.0.clock.now().minus(self.0.settings.retention));
+        match until_few("prediction", || predictions.delete_predictions(before, BATCH)).await {
+            Ok(count) => report.predictions_deleted += count,
+            Err(error) => failed(report, "predictions", &error),
         }
     }
 
     /// Forgets idempotency keys that expired.
     pub(crate) async fn forget_idempotency_keys(&self, report: &mut ReconcileReport) {
-        loop {
-            match self.0.tasks.forget_idempotency_keys(self.0.clock.now(), BATCH).await {
-                Ok(count) => {
-                    report.idempotency_keys_forgotten += repaired("idempotency_key", count);
-                    if count < u64::from(BATCH) {
-                        return;
-                    }
-                }
-                Err(error) => return failed(report, "idempotency keys", &error),
-            }
+        let (tasks, now) = (&self.0.tasks, self.0.clock.now());
+        match until_few("idempotency_key", || tasks.forget_idempotency_keys(now, BATCH)).await {
+            Ok(count) => report.idempotency_keys_forgotten += count,
+            Err(error) => failed(report, "idempotency keys", &error),
         }
     }
 
     /// Forgets crashes whose time is up: what still crashes is found out again.
     pub(crate) async fn forget_crashes(&self, report: &mut ReconcileReport) {
-        let before = self.0.clock.now().minus(self.0.settings.retention);
-        loop {
-            match self.0.quarantine.forget_crashes(before, BATCH).await {
-                Ok(count) => {
-                    report.crashes_forgotten += repaired("crash", count);
-                    if count < u64::from(BATCH) {
-                        return;
-                    }
-                }
-                Err(error) => return failed(report, "crashes", &error),
-            }
+        let (quarantine, before) = (&self.0.quarantine, self.0.clock.now().minus(self.0.settings.retention));
+        match until_few("crash", || quarantine.forget_crashes(before, BATCH)).await {
+            Ok(count) => report.crashes_forgotten += count,
+            Err(error) => failed(report, "crashes", &error),
         }
     }
 
     /// Removes results that no run waits for: their worker died, or their task was cancelled.
     pub(crate) async fn drop_orphaned_results(&self, report: &mut ReconcileReport) {
         let results = &self.0.results;
-        let waiting = match results.waiting(BATCH as usize).await {
+        let waiting = match results.waiting(MOST_WAITING as usize).await {
             Ok(waiting) => waiting,
             Err(error) => return failed(report, "results", &error),
         };
@@ -227,6 +219,21 @@ impl Reconciler {
                 Ok(count) => report.broker_entries_removed += repaired("broker_entry", count),
                 Err(error) => failed(report, "broker", &error),
             }
+        }
+    }
+}
+
+/// Repeats a step that takes at most a batch until it finds less than that; gives how many it took in all.
+async fn until_few<Step>(kind: &'static str, step: impl Fn() -> Step) -> Result<u64, StoreError>
+where
+    Step: Future<Output = Result<u64, StoreError>>,
+{
+    let mut all = 0;
+    loop {
+        let count = repaired(kind, step().await?);
+        all += count;
+        if count < u64::from(BATCH) {
+            return Ok(all);
         }
     }
 }

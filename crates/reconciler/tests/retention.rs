@@ -13,7 +13,7 @@ use ortolan_domain::{
 };
 use ortolan_queue::Queues;
 use ortolan_reconciler::{Reconciler, ReconcilerParts, ReconcilerSettings};
-use ortolan_results::ResultStore;
+use ortolan_results::{ResultStore, Signals};
 use ortolan_store::{
     Claim, CrashPair, DispatchLimits, Fence, Idempotency, SqliteSettings, Stores, TaskChange, TaskObserver, Tenant,
 };
@@ -32,6 +32,7 @@ impl TaskObserver for Deaf {
 struct Bench {
     stores: Stores,
     clock: Arc<ManualClock>,
+    signals: Signals,
     tenant: Tenant,
     _folder: tempfile::TempDir,
 }
@@ -46,7 +47,7 @@ impl Bench {
         let tenant =
             Tenant { id: TenantId::generate(), name, display_name: None, disabled: false, created_at: clock.now() };
         stores.tenants.create_tenant(&tenant).await.unwrap();
-        Self { stores, clock, tenant, _folder: folder }
+        Self { stores, clock, signals: Signals::in_process(), tenant, _folder: folder }
     }
 
     fn reconciler(&self) -> Reconciler {
@@ -62,6 +63,7 @@ impl Bench {
             predictions: self.stores.predictions.clone(),
             quarantine: self.stores.quarantine.clone(),
             results: ResultStore::in_process(self.clock.clone()),
+            signals: self.signals.clone(),
             queues,
             dispatcher: Arc::new(dispatcher),
             orphans: None,
@@ -99,6 +101,16 @@ impl Bench {
         let id = task.id;
         self.stores.tasks.submit(task, idempotency).await.unwrap();
         id
+    }
+
+    /// Claims the task as a worker that is not heard of again for so long.
+    async fn run(&self, id: TaskId, lease: Duration) -> Attempt {
+        let (attempt, now) = (Attempt { task_id: id, attempt: 1 }, self.clock.now());
+        self.stores.tasks.enqueue(self.tenant.id, id, now).await.unwrap();
+        let fence = Fence { attempt, owner: "worker".to_owned() };
+        let claim = Claim { fence, run_id: RunId::generate(), now, lease, limit: lease };
+        self.stores.tasks.claim(claim).await.unwrap().unwrap();
+        attempt
     }
 
     async fn cancel(&self, id: TaskId) {
@@ -181,16 +193,26 @@ async fn a_delivery_that_nobody_takes_stays_the_only_one_of_its_task() {
 #[tokio::test]
 async fn a_long_run_is_reported_and_left_alone() {
     let bench = Bench::open().await;
-    let (id, now) = (bench.task().await, bench.clock.now());
-    bench.stores.tasks.enqueue(bench.tenant.id, id, now).await.unwrap();
-    let attempt = Attempt { task_id: id, attempt: 1 };
-    let fence = Fence { attempt, owner: "worker".to_owned() };
-    let claim = Claim { fence, run_id: RunId::generate(), now, lease: 3 * DAY, limit: 3 * DAY };
-    bench.stores.tasks.claim(claim).await.unwrap().unwrap();
+    let id = bench.task().await;
+    bench.run(id, 3 * DAY).await;
     let reconciler = bench.reconciler();
     assert_eq!(reconciler.run_once().await.long_running_alerted, 0);
     bench.clock.advance(2 * DAY);
     let report = reconciler.run_once().await;
     assert_eq!((report.running_checked, report.long_running_alerted, report.running_synced), (1, 1, 0));
     assert_eq!(bench.status(id).await, Some(TaskStatus::Running));
+}
+
+#[tokio::test]
+async fn a_run_whose_lease_ran_out_is_told_to_stop_wherever_it_is() {
+    let bench = Bench::open().await;
+    let (lost, held) = (bench.task().await, bench.task().await);
+    let attempt = bench.run(lost, Duration::from_secs(15)).await;
+    bench.run(held, DAY).await;
+    let mut cancels = bench.signals.cancels();
+    bench.clock.advance(Duration::from_secs(16));
+    assert_eq!(bench.reconciler().run_quick().await.running_synced, 1);
+    assert_eq!(cancels.try_recv().unwrap(), attempt);
+    assert!(cancels.try_recv().is_err(), "the other one's worker is well");
+    assert_eq!(bench.status(held).await, Some(TaskStatus::Running));
 }

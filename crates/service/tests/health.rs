@@ -12,7 +12,7 @@ use axum::http::{Request, StatusCode};
 use ortolan_domain::{ManualClock, Timestamp};
 use ortolan_service::Shutdown;
 use ortolan_service::config::Environment;
-use ortolan_service::health::{Health, HealthRegistry, Importance, Status, routes};
+use ortolan_service::health::{Health, HealthRegistry, Importance, Status, routes, routes_while_waiting};
 use ortolan_service::telemetry::metrics_handle;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -97,6 +97,34 @@ async fn only_what_is_essential_and_down_makes_a_process_unready() {
                 })
             )
         );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_it_lives_is_told_without_asking_anything_that_may_be_away() {
+    let (health, asked) = (registry(&Shutdown::new()), Arc::new(AtomicU32::new(0)));
+    let counter = asked.clone();
+    health.check("store", Importance::Essential, move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        pending()
+    });
+    let before = tokio::time::Instant::now();
+    let alive = json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION"), "environment": "staging" });
+    assert_eq!(get(&health, "/health/live").await, (StatusCode::OK, alive));
+    assert_eq!((asked.load(Ordering::Relaxed), before.elapsed()), (0, Duration::ZERO));
+    assert_eq!(get(&health, "/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "to be ready, the store is needed");
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_its_stores_lives_and_refuses_everything_else() {
+    let health = registry(&Shutdown::new());
+    health.check("database", Importance::Essential, async || Health::Down("is waited for"));
+    let router: Router = routes_while_waiting(health, metrics_handle().unwrap());
+    for (path, status) in [("/health/live", 200), ("/health", 200), ("/health/ready", 503), ("/api/v1/tasks", 503)] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
     }
 }
 

@@ -71,7 +71,7 @@ async fn dispatch(stores: &Stores, window: u32, per_tenant: u32) -> anyhow::Resu
     let moved = stores.tasks.dispatch(QueueName::CpuJobs, limits, SystemClock.now()).await?;
     let took = begin.elapsed().as_secs_f64() * 1e3;
     println!("window {window:4}, {per_tenant:4} per tenant: {:4} rows in {took:8.2} ms", moved.len());
-    Ok(moved)
+    Ok(moved.into_iter().map(|change| change.attempt).collect())
 }
 
 #[tokio::main]

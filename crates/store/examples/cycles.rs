@@ -83,7 +83,8 @@ async fn one_cycle(stores: &Stores, tenant: &Tenant, deliveries: &Deliveries, st
     let expected = deliveries.expect(id);
     stores.tasks.submit(new_task(id, tenant)?, None).await?;
     step(0, &mut last);
-    deliveries.deliver(stores.tasks.dispatch(QueueName::CpuJobs, LIMITS, SystemClock.now()).await?);
+    let moved = stores.tasks.dispatch(QueueName::CpuJobs, LIMITS, SystemClock.now()).await?;
+    deliveries.deliver(moved.into_iter().map(|change| change.attempt).collect());
     let fence = Fence { attempt: expected.await?, owner: "worker-1".to_owned() };
     step(1, &mut last);
     let (run_id, now) = (RunId::generate(), SystemClock.now());

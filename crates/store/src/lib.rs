@@ -42,7 +42,7 @@ pub use quarantine::{CrashPair, CrashRecord, QUARANTINE_CRASHES, QuarantineStore
 pub use slots::{SlotAction, SlotChange, SlotEvent, SlotFile, SlotRecord, SlotSource, SlotStore};
 pub use tasks::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Fate, Fence, Idempotency,
-    LostLease, Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
+    Order, QueueDepth, RetryOutcome, SortBy, Submission, TaskChange, TaskFilter, TaskObserver, TaskStore,
 };
 pub use tenants::{KeyRecord, NewKey, NewKeyOutcome, NewTenantOutcome, Tenant, TenantStore};
 

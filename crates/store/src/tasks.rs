@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ortolan_domain::artifact::Artifact;
+use ortolan_domain::invariant::Violation;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::route::QueueName;
 use ortolan_domain::task::{NewTask, TaskError};
-use ortolan_domain::{RunId, Task, TaskId, TaskStatus, TaskType, TenantId, Timestamp, VideoId};
+use ortolan_domain::{RunId, Task, TaskId, TaskStatus, TaskType, TenantId, TenantSlug, Timestamp, VideoId};
 
 use crate::{NewCallback, Page, StoreError};
 
@@ -193,15 +194,6 @@ pub enum EnqueueOutcome {
     NotFound,
 }
 
-/// A lease that ran out, and what became of its task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LostLease {
-    /// Which try of which task.
-    pub attempt: Attempt,
-    /// `pending`, or `failed` when it crashed too often.
-    pub became: TaskStatus,
-}
-
 /// How many rows stand where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDepth {
@@ -222,6 +214,8 @@ pub struct TaskChange {
     pub attempt: Attempt,
     /// Whose.
     pub tenant_id: TenantId,
+    /// The tenant's name, for the log.
+    pub tenant: TenantSlug,
     /// The queue it belongs to.
     pub queue: QueueName,
     /// The status it has now.
@@ -288,7 +282,7 @@ pub trait TaskStore: Send + Sync {
         queue: QueueName,
         limits: DispatchLimits,
         now: Timestamp,
-    ) -> Result<Vec<Attempt>, StoreError>;
+    ) -> Result<Vec<TaskChange>, StoreError>;
 
     /// True when [`dispatch`](Self::dispatch) would move something now. It only reads, so it holds up no writes and no other dispatch.
     async fn may_dispatch(&self, queue: QueueName, limits: DispatchLimits, now: Timestamp) -> Result<bool, StoreError>;
@@ -330,7 +324,7 @@ pub trait TaskStore: Send + Sync {
     async fn retry(&self, tenant: TenantId, id: TaskId, now: Timestamp) -> Result<RetryOutcome, StoreError>;
 
     /// Takes back leases that ran out: `pending`, or `failed` with code `poison` at `max_crashes`.
-    async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<LostLease>, StoreError>;
+    async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<TaskChange>, StoreError>;
 
     /// Attempts that are in a queue since before `before`, the oldest first.
     async fn queued_before(&self, queue: QueueName, before: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError>;
@@ -343,7 +337,11 @@ pub trait TaskStore: Send + Sync {
     async fn take_back_all(&self, now: Timestamp, max_crashes: i32) -> Result<u64, StoreError>;
 
     /// Fails rows that were not started before they expired.
-    async fn expire(&self, now: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError>;
+    async fn expire(&self, now: Timestamp, limit: u32) -> Result<Vec<TaskChange>, StoreError>;
+
+    /// What does not hold of the tasks, in words: nothing, unless there is an error in the product or somebody has changed the database by
+    /// hand. With `ended_since`, of those that have not ended or ended since then; at most `limit` tasks are told of.
+    async fn violations(&self, ended_since: Option<Timestamp>, limit: u32) -> Result<Vec<Violation>, StoreError>;
 
     /// Running rows that started before `started_before`.
     async fn long_running(&self, started_before: Timestamp, limit: u32) -> Result<Vec<Task>, StoreError>;

@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Artifacts { artifacts: Vec<Artifact>, inference_time_ms: Option<f64> },
     /// It did not end well; the code says whether another try may help.
     Failed(TaskError),
+    /// Its service stopped before it ended.
+    GivenBack(TaskError),
     /// It crashed its process, and this is why.
     Crashed(TaskError, Box<CrashSuspect>),
 }
@@ -23,8 +25,11 @@ pub(crate) enum Outcome {
 pub(crate) fn read(task: &Task, bytes: &[u8], now: Timestamp) -> Outcome {
     match parse(task, bytes).and_then(|result| artifacts(task, result, now)) {
         Ok((artifacts, inference_time_ms)) => Outcome::Artifacts { artifacts, inference_time_ms },
-        Err(MlError { code, detail, suspect: Some(suspect) }) => Outcome::Crashed(TaskError { code, detail }, suspect),
-        Err(MlError { code, detail, suspect: None }) => Outcome::Failed(TaskError { code, detail }),
+        Err(MlError { code, detail, is_given_back: true, .. }) => Outcome::GivenBack(TaskError { code, detail }),
+        Err(MlError { code, detail, suspect: Some(suspect), .. }) => {
+            Outcome::Crashed(TaskError { code, detail }, suspect)
+        }
+        Err(MlError { code, detail, suspect: None, .. }) => Outcome::Failed(TaskError { code, detail }),
     }
 }
 
@@ -205,6 +210,14 @@ mod tests {
         let outcome = MlOutcome::Error(MlError::new(ErrorCode::Crashed, "it crashed"));
         let bytes = serde_json::to_vec(&result(&task, outcome)).unwrap();
         assert_eq!(failure(read(&task, &bytes, task.run_at)).code, ErrorCode::Crashed);
+    }
+
+    #[test]
+    fn a_run_that_was_given_back_is_no_failure() {
+        let task = task();
+        let bytes = serde_json::to_vec(&result(&task, MlOutcome::Error(MlError::given_back()))).unwrap();
+        let Outcome::GivenBack(error) = read(&task, &bytes, task.run_at) else { panic!("a failure") };
+        assert_eq!(error.code, ErrorCode::Unavailable);
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Worker {
                 return tracing::warn!(%delivery, error = &error as &dyn std::error::Error, "delivery could not be claimed; it will be delivered again");
             }
         };
-        let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant = %task.spec.tenant, task_type = %task.spec.task_type, request_id = task.spec.origin.request_id);
+        let span = tracing::info_span!("run", task_id = %task.spec.id, attempt = task.attempt, tenant_id = %task.spec.tenant, task_type = %task.spec.task_type, request_id = task.spec.origin.request_id);
         self.see_through(task).instrument(span).await;
     }
 

@@ -147,6 +147,10 @@ impl Worker {
                 Ending::Completed(Completion { fence, now, artifacts, inference_time_ms })
             }
             Outcome::Failed(error) => self.give_up(task, error),
+            Outcome::GivenBack(error) => {
+                let fence = self.fence(attempt_of(task));
+                Ending::Failed(Failure { fence, now, error, fate: Fate::SnoozeUntil(now) })
+            }
             Outcome::Crashed(error, suspect) => Ending::Crashed(self.failure(task, error), suspect),
         }
     }

@@ -107,7 +107,7 @@ impl FromRequestParts<ApiState> for AnyCaller {
 async fn identify(parts: &Parts, state: &ApiState) -> Result<Arc<Caller>, ApiError> {
     let caller = state.auth.identify(&parts.headers).await?;
     if let Some(tenant) = &caller.tenant {
-        Span::current().record("tenant", tenant.name.as_str());
+        Span::current().record("tenant_id", tenant.name.as_str());
     }
     Ok(caller)
 }

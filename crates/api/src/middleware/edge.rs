@@ -42,8 +42,7 @@ impl Edge {
         request.extensions_mut().insert(RequestId(id_text.clone()));
         let line = AccessLine::of(request);
         let work = line.begin_span(request.headers());
-        let span =
-            tracing::info_span!("http.request", request_id = %id_text, tenant = field::Empty, trace_id = field::Empty);
+        let span = tracing::info_span!("http.request", request_id = %id_text, tenant_id = field::Empty, trace_id = field::Empty);
         if let Some(trace) = work.context() {
             span.record("trace_id", format!("{:032x}", trace.trace_id));
         }

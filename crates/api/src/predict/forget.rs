@@ -22,7 +22,7 @@ impl ApiState {
         self.predictions.metrics.dropped(tenant.id, dropped);
         cache_dropped("prediction", dropped);
         if dropped > 0 {
-            tracing::debug!(tenant = %tenant.name, model = %model.name, dropped, "predictions dropped from the cache");
+            tracing::debug!(tenant_id = %tenant.name, model = %model.name, dropped, "predictions dropped from the cache");
         }
     }
 }

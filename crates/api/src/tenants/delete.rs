@@ -37,7 +37,7 @@ pub async fn delete_tenant(
     // What was being uploaded in the meantime.
     delete_objects(&state.blobs, &tenant.name).await?;
     if let Err(error) = state.inference.clear_model_cache(Some(tenant.name.clone())).await {
-        tracing::warn!(tenant = %tenant.name, %error, "models of a deleted tenant stay loaded until the ML service is asked again");
+        tracing::warn!(tenant_id = %tenant.name, %error, "models of a deleted tenant stay loaded until the ML service is asked again");
     }
     Ok(StatusCode::NO_CONTENT)
 }

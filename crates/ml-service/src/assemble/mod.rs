@@ -15,7 +15,7 @@ use ortolan_engine::Gpus;
 use ortolan_ml_client::Inference;
 use ortolan_results::{Hears, Number};
 use ortolan_runner::RunnerPool;
-use ortolan_service::config::{Config, ModelInit};
+use ortolan_service::config::{Config, ModelInit, Profile};
 use ortolan_service::health::{self, HealthRegistry, Importance};
 use ortolan_service::serve::{ServeLimits, listen, serve as serve_routes};
 
@@ -71,7 +71,7 @@ pub async fn ml_service(
     let settings = settings::ml_service(config, &library, drain);
     let pool = RunnerPool::start(settings::runners(config, library), ports.clock.clone()).await?;
     let gpus = Gpus::open();
-    say_what_is_used(&pool, gpus.as_ref());
+    say_what_is_used(&pool, gpus.as_ref(), config.profile);
     let service = MlService::new(MlServiceParts {
         pool,
         blobs: blobs.clone(),
@@ -86,12 +86,18 @@ pub async fn ml_service(
     Ok(service)
 }
 
-/// A GPU that is there and not used would otherwise be noticed by its bill alone.
-fn say_what_is_used(pool: &RunnerPool, gpus: Option<&Gpus>) {
+/// A GPU that is there and not used would otherwise be noticed by its bill alone. That there is none is worth a warning where servers are
+/// run, and nothing special on somebody's own machine.
+fn say_what_is_used(pool: &RunnerPool, gpus: Option<&Gpus>, profile: Profile) {
     let there = gpus.map(Gpus::list).unwrap_or_default();
     let names: Vec<_> =
         there.iter().map(|gpu| format!("{} ({} MiB)", gpu.name, gpu.memory_total_bytes >> 20)).collect();
     match pool.gpu_count() {
+        0 if there.is_empty() && profile == Profile::Production => {
+            tracing::warn!(
+                "no GPU was found, models run on the processor; with REQUIRE_GPU=true this would be refused"
+            );
+        }
         0 if there.is_empty() => tracing::info!("models run on the processor"),
         0 => tracing::warn!(
             gpus = names.join(", "),

@@ -137,7 +137,7 @@ impl Groups {
         let (tenant, group, followed) = (key.tenant.clone(), Arc::downgrade(group), Arc::clone(&process));
         tokio::spawn(async move {
             if let Some(cause) = followed.ended().await {
-                tracing::warn!(tenant = tenant.as_ref().map(TenantSlug::as_str), ?cause, "a runner died");
+                tracing::warn!(tenant_id = tenant.as_ref().map(TenantSlug::as_str), ?cause, "a runner died");
                 deaths.count(tenant.as_ref(), cause);
             }
             // What is left of it is memory that it shared with the service.

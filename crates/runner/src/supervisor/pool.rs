@@ -165,7 +165,7 @@ impl RunnerPool {
     pub fn clear(&self, tenant: Option<&TenantSlug>) -> usize {
         let removed = self.inner.groups.models.clear(tenant);
         self.inner.groups.let_go(tenant);
-        tracing::info!(models_removed = removed, tenant = tenant.map(TenantSlug::as_str), "cleared the model cache");
+        tracing::info!(models_removed = removed, tenant_id = tenant.map(TenantSlug::as_str), "cleared the model cache");
         removed
     }
 

@@ -46,6 +46,7 @@ const RECONCILE_RUNS: &str = "ortolan_reconcile_runs_total";
 const RECONCILE_SECONDS: &str = "ortolan_reconcile_duration_seconds";
 const RECONCILE_REPAIRS: &str = "ortolan_reconcile_repairs_total";
 const LONG_RUNNING_TASKS: &str = "ortolan_long_running_tasks";
+const INVARIANT_VIOLATIONS: &str = "ortolan_invariant_violations";
 const LOG_EVENTS: &str = "ortolan_log_events_total";
 const UPTIME_SECONDS: &str = "ortolan_uptime_seconds";
 const BUILD_INFO: &str = "ortolan_build_info";
@@ -245,6 +246,11 @@ pub fn long_running_tasks(count: u64) {
     gauge!(LONG_RUNNING_TASKS).set(count as f64);
 }
 
+/// Sets how many invariants a pass of the reconciler found broken.
+pub fn invariant_violations(count: u64) {
+    gauge!(INVARIANT_VIOLATIONS).set(count as f64);
+}
+
 /// Counts warnings and errors that were logged.
 pub(crate) fn log_event(level: Level) {
     match level {
@@ -289,6 +295,7 @@ fn describe() {
         (RUNNERS, "Runner processes"),
         (HTTP_CONNECTIONS, "Open connections"),
         (LONG_RUNNING_TASKS, "Tasks that run for longer than they should"),
+        (INVARIANT_VIOLATIONS, "Invariants that the last pass of the reconciler found broken; the log names the tasks"),
         (UPTIME_SECONDS, "Time since the process began to record metrics"),
         (BUILD_INFO, "The version that runs"),
     ];

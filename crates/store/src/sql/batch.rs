@@ -18,7 +18,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A write and where its answer goes. The frequent kinds are carried out many at a time, the others one by one.
 pub(in super::super) enum Write {
     Submit(Box<Submit>, Answer<Submission>),
-    Dispatch(Dispatch, Answer<Vec<Attempt>>),
+    Dispatch(Dispatch, Answer<Vec<TaskChange>>),
     Undo(Vec<Attempt>, Answer<u64>),
     Claim(Claim, Answer<Option<Task>>),
     Heartbeat(Heartbeat, Answer<Vec<Attempt>>),
@@ -72,7 +72,7 @@ impl<I, O> Many<I, O> {
 #[derive(Default)]
 pub(in super::super) struct Batch {
     submits: Many<Submit, Submission>,
-    dispatches: Many<Dispatch, Vec<Attempt>>,
+    dispatches: Many<Dispatch, Vec<TaskChange>>,
     undos: Many<Vec<Attempt>, u64>,
     claims: Many<Claim, Option<Task>>,
     heartbeats: Many<Heartbeat, Vec<Attempt>>,

@@ -106,8 +106,8 @@ pub(super) async fn dispatch(
     wishes: &[Dispatch],
     is_alone: bool,
     changes: &mut Vec<TaskChange>,
-) -> Result<Vec<Vec<Attempt>>, StoreError> {
-    let mut moved: Vec<Vec<Attempt>> = Vec::with_capacity(wishes.len());
+) -> Result<Vec<Vec<TaskChange>>, StoreError> {
+    let mut moved: Vec<Vec<TaskChange>> = Vec::with_capacity(wishes.len());
     for (index, wish) in wishes.iter().enumerate() {
         let is_answered = wishes[..index].iter().any(|before| before.is_like(wish));
         let like = wishes[index..].iter().filter(|other| other.is_like(wish));
@@ -136,17 +136,17 @@ async fn fill(
     wish: &Dispatch,
     is_alone: bool,
     changes: &mut Vec<TaskChange>,
-) -> Result<Vec<Attempt>, StoreError> {
-    let mut attempts = Vec::new();
+) -> Result<Vec<TaskChange>, StoreError> {
+    let mut all = Vec::new();
     loop {
         let Filled { moved, is_last } = match is_alone {
             true => dialect::look_and_move(connection, wish).await?,
             false => look_then_move(connection, wish).await?,
         };
-        attempts.extend(moved.iter().map(|change| change.attempt));
-        changes.extend(moved);
+        changes.extend(moved.iter().cloned());
+        all.extend(moved);
         if is_last {
-            return Ok(attempts);
+            return Ok(all);
         }
     }
 }

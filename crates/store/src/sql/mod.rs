@@ -24,6 +24,7 @@ mod quarantine;
 mod reader;
 mod runs;
 mod slots;
+mod soundness;
 mod steer;
 mod submit;
 mod tasks;
@@ -72,6 +73,7 @@ pub(super) fn frequent_statements() -> Vec<String> {
         lists::GET,
         lists::DEPTHS,
         lists::OPEN_TASKS,
+        soundness::OF_LATE,
     ];
     many.map(|text| text.to_string()).chain(single.map(str::to_owned)).collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use ortolan_domain::artifact::Artifact;
+use ortolan_domain::invariant::Violation;
 use ortolan_domain::job::Attempt;
 use ortolan_domain::media::Media;
 use ortolan_domain::route::QueueName;
@@ -16,12 +17,12 @@ use super::batch::Write;
 use super::dispatch::{self, Dispatch};
 use super::runs::Heartbeat;
 use super::submit::Submit;
-use super::{artifacts, keys, lists, media, once, processes, slots, steer, tenants, upkeep};
+use super::{artifacts, keys, lists, media, once, processes, slots, soundness, steer, tenants, upkeep};
 use crate::{
     CancelOutcome, Claim, Completion, DeleteOutcome, DispatchLimits, EnqueueOutcome, Failure, Idempotency, KeyRecord,
-    LostLease, MediaStore, NewCallback, NewKey, NewKeyOutcome, NewMediaOutcome, NewTenantOutcome, Page, ProcessRecord,
+    MediaStore, NewCallback, NewKey, NewKeyOutcome, NewMediaOutcome, NewTenantOutcome, Page, ProcessRecord,
     ProcessStore, QueueDepth, RetryOutcome, SlotChange, SlotEvent, SlotRecord, SlotStore, StoreError, Submission,
-    TaskFilter, TaskStore, Tenant, TenantStore,
+    TaskChange, TaskFilter, TaskStore, Tenant, TenantStore,
 };
 
 #[async_trait]
@@ -59,7 +60,7 @@ impl TaskStore for Store {
         queue: QueueName,
         limits: DispatchLimits,
         now: Timestamp,
-    ) -> Result<Vec<Attempt>, StoreError> {
+    ) -> Result<Vec<TaskChange>, StoreError> {
         self.lanes.dispatches().ask(|answer| Write::Dispatch(Dispatch { queue, limits, now }, answer)).await
     }
 
@@ -115,7 +116,7 @@ impl TaskStore for Store {
         self.lanes.steers().single(move |to, changes| steer::retry(to, tenant, id, now, changes).boxed()).await
     }
 
-    async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<LostLease>, StoreError> {
+    async fn lose_leases(&self, now: Timestamp, max_crashes: i32, limit: u32) -> Result<Vec<TaskChange>, StoreError> {
         let upkeep = self.lanes.upkeep();
         upkeep.single(move |to, changes| upkeep::lose_leases(to, now, max_crashes, limit, changes).boxed()).await
     }
@@ -133,8 +134,12 @@ impl TaskStore for Store {
         upkeep.single(move |to, changes| upkeep::take_back_all(to, now, max_crashes, changes).boxed()).await
     }
 
-    async fn expire(&self, now: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError> {
+    async fn expire(&self, now: Timestamp, limit: u32) -> Result<Vec<TaskChange>, StoreError> {
         self.lanes.upkeep().single(move |to, changes| upkeep::expire(to, now, limit, changes).boxed()).await
+    }
+
+    async fn violations(&self, ended_since: Option<Timestamp>, limit: u32) -> Result<Vec<Violation>, StoreError> {
+        soundness::violations(&mut *self.read().await?, ended_since, limit).await
     }
 
     async fn long_running(&self, started_before: Timestamp, limit: u32) -> Result<Vec<Task>, StoreError> {

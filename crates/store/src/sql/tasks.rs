@@ -29,16 +29,21 @@ pub(super) use task_columns;
 /// The columns of a change, in the order in which [`read_change`] takes them.
 macro_rules! change_columns {
     () => {
-        "tasks.id, tasks.attempt, tasks.tenant_id, tasks.queue, tasks.status, tasks.version, tasks.has_callbacks"
+        "tasks.id, tasks.attempt, tasks.tenant_id, (SELECT tenants.name FROM tenants WHERE tenants.id = tasks.tenant_id), \
+         tasks.queue, tasks.status, tasks.version, tasks.has_callbacks"
     };
 }
 pub(super) use change_columns;
 
 /// Reads [`task_columns`].
 pub(super) fn read(row: &Row) -> Result<Task, StoreError> {
-    let mut row = Reader::new("tasks", row);
+    read_from(&mut Reader::new("tasks", row))
+}
+
+/// The same where they stand before others.
+pub(super) fn read_from(row: &mut Reader<'_>) -> Result<Task, StoreError> {
     Ok(Task {
-        spec: read_spec(&mut row)?,
+        spec: read_spec(row)?,
         status: row.word("status", TaskStatus::parse)?,
         attempt: row.get()?,
         failures: row.number("failures")?,
@@ -53,7 +58,7 @@ pub(super) fn read(row: &Row) -> Result<Task, StoreError> {
         deadline_at: row.maybe_at()?,
         progress: row.get()?,
         inference_time_ms: row.get()?,
-        error: read_error(&mut row)?,
+        error: read_error(row)?,
     })
 }
 
@@ -100,6 +105,7 @@ pub(super) fn read_change(row: &mut Reader<'_>) -> Result<TaskChange, StoreError
     Ok(TaskChange {
         attempt: Attempt { task_id: row.id(TaskId::from_uuid)?, attempt: row.get()? },
         tenant_id: row.id(TenantId::from_uuid)?,
+        tenant: row.word("tenant_id", |name| TenantSlug::parse(name).ok())?,
         queue: row.word("queue", QueueName::parse)?,
         status: row.word("status", TaskStatus::parse)?,
         version: row.get()?,
@@ -117,6 +123,7 @@ pub(super) fn change_of(task: &Task) -> TaskChange {
     TaskChange {
         attempt: Attempt { task_id: task.spec.id, attempt: task.attempt },
         tenant_id: task.spec.tenant_id,
+        tenant: task.spec.tenant.clone(),
         queue: task.spec.queue,
         status: task.status,
         version: task.version,

@@ -12,7 +12,7 @@ use super::reader::Reader;
 use super::tasks::{self, change_columns, task_columns};
 use super::{Connection, Row};
 use crate::statement::{MAX_ROWS, ManyRows, rounds};
-use crate::{LostLease, StoreError, TaskChange};
+use crate::{StoreError, TaskChange};
 
 /// A row that was running counts as crashed, and fails when it has crashed `$2` times; one that was queued does not.
 macro_rules! take_back {
@@ -46,17 +46,16 @@ fn taking_back(now: Timestamp, max_crashes: i32) -> Binder {
     values.with(ErrorCode::Poison.as_str()).with(detail)
 }
 
-/// Takes back leases that ran out.
+/// Takes back leases that ran out; gives what became of their tasks.
 pub(super) async fn lose_leases(
     connection: &mut Connection,
     now: Timestamp,
     max_crashes: i32,
     limit: u32,
     changes: &mut Vec<TaskChange>,
-) -> Result<Vec<LostLease>, StoreError> {
+) -> Result<Vec<TaskChange>, StoreError> {
     let values = taking_back(now, max_crashes).with(i64::from(limit));
-    let moved = hear(fetch(connection, LOSE_LEASES, values).await?, changes)?;
-    Ok(moved.into_iter().map(|change| LostLease { attempt: change.attempt, became: change.status }).collect())
+    hear(fetch(connection, LOSE_LEASES, values).await?, changes)
 }
 
 /// Takes back every queued and running row; returns how many.
@@ -159,10 +158,10 @@ pub(super) async fn expire(
     now: Timestamp,
     limit: u32,
     changes: &mut Vec<TaskChange>,
-) -> Result<Vec<Attempt>, StoreError> {
+) -> Result<Vec<TaskChange>, StoreError> {
     let values = Binder::default().with(now.as_micros()).with(ErrorCode::Expired.as_str());
     let values = values.with("it was not started before it expired").with(i64::from(limit));
-    attempts(fetch(connection, EXPIRE, values).await?, changes)
+    hear(fetch(connection, EXPIRE, values).await?, changes)
 }
 
 /// Takes note of the changes and gives them.
@@ -170,10 +169,6 @@ fn hear(rows: Vec<Row>, changes: &mut Vec<TaskChange>) -> Result<Vec<TaskChange>
     let moved = tasks::read_changes(&rows)?;
     changes.extend(moved.iter().cloned());
     Ok(moved)
-}
-
-fn attempts(rows: Vec<Row>, changes: &mut Vec<TaskChange>) -> Result<Vec<Attempt>, StoreError> {
-    Ok(hear(rows, changes)?.into_iter().map(|change| change.attempt).collect())
 }
 
 const LONG_RUNNING: &str = concat!(

@@ -9,7 +9,7 @@ use ortolan_store::{
     Submission, Tenant,
 };
 
-use crate::fixture::{Fixture, QUEUE, WIDE, at, claim, completion, failure, fence, task_of};
+use crate::fixture::{Fixture, WIDE, at, claim, completion, failure, fence, task_of};
 
 fn webhook() -> NewCallback {
     NewCallback { kind: CallbackKind::Webhook, url: Some("https://example.org/hook".to_owned()) }
@@ -102,7 +102,7 @@ pub(crate) async fn every_kind_of_end_is_told_once_with_its_reason(f: Fixture) {
     let (failed, _) = running(&f, vec![webhook()]).await;
     assert!(f.stores.tasks.fail(failure(&failed, Fate::RetryAt(at(4)))).await.unwrap());
     assert!(of(&f, &failed).await.is_empty(), "it has not ended");
-    let again = fence(f.stores.tasks.dispatch(QUEUE, WIDE, at(5)).await.unwrap()[0]);
+    let again = fence(f.dispatch_at(WIDE, 5).await[0]);
     f.stores.tasks.claim(claim(&again, 6)).await.unwrap().unwrap();
     assert!(f.stores.tasks.fail(failure(&again, Fate::Final)).await.unwrap());
     let told = of(&f, &failed).await;

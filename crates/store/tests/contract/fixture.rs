@@ -111,7 +111,7 @@ impl Fixture {
         let is_foretold = self.stores.tasks.may_dispatch(QUEUE, limits, at(time)).await.unwrap();
         let moved = self.stores.tasks.dispatch(QUEUE, limits, at(time)).await.unwrap();
         assert_eq!(is_foretold, !moved.is_empty());
-        moved
+        moved.into_iter().map(|change| change.attempt).collect()
     }
 
     /// A queued task.

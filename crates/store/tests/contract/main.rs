@@ -17,6 +17,7 @@ mod quarantine;
 mod races;
 mod restart;
 mod slots;
+mod soundness;
 mod submit;
 mod tenants;
 mod upkeep;
@@ -77,6 +78,9 @@ contract! {
     upkeep::what_was_not_started_in_time_expires,
     upkeep::old_tasks_go_with_their_artifacts,
     upkeep::long_runs_are_listed,
+    soundness::what_is_as_it_should_be_is_not_mentioned,
+    soundness::broken_rows_are_named_in_words,
+    soundness::a_look_at_the_last_minutes_leaves_out_what_ended_before,
     tenants::a_name_is_taken_once_and_changes_are_kept,
     tenants::a_deleted_tenant_takes_its_rows_along,
     tenants::keys_are_found_by_hash_and_revoked_once,

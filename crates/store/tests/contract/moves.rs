@@ -109,7 +109,7 @@ pub(crate) async fn failures_are_counted_and_snoozes_are_not(f: Fixture) {
     assert!(f.dispatch(WIDE).await.is_empty(), "not before its time");
 
     let again = tasks.dispatch(QUEUE, WIDE, at(100)).await.unwrap();
-    let fence = crate::fixture::fence(again[0]);
+    let fence = crate::fixture::fence(again[0].attempt);
     assert!(tasks.claim(claim(&fence, 101)).await.unwrap().is_some());
     assert!(tasks.fail(failure(&fence, Fate::SnoozeUntil(at(200)))).await.unwrap());
     let waiting = f.get(task.spec.id).await;
@@ -133,7 +133,7 @@ pub(crate) async fn a_users_retry_starts_afresh_and_attempts_keep_growing(f: Fix
     assert_eq!((task.queued_at, task.started_at, task.completed_at), (None, None, None));
     assert_eq!((task.run_id, task.progress, task.inference_time_ms), (None, None, None));
     assert_eq!((task.worker_id, task.error), (None, None));
-    let again = tasks.dispatch(QUEUE, WIDE, at(50)).await.unwrap();
+    let again = f.dispatch_at(WIDE, 50).await;
     assert_eq!(again, [Attempt { task_id: id, attempt: 2 }]);
 }
 

@@ -1,7 +1,6 @@
 //! What the reconciler relies on.
 
 use ortolan_domain::{ErrorCode, TaskStatus};
-use ortolan_store::LostLease;
 
 use crate::fixture::{Fixture, QUEUE, WIDE, at, claim, fence};
 
@@ -13,7 +12,9 @@ pub(crate) async fn a_lost_lease_goes_back_and_is_poison_at_the_limit(f: Fixture
         tasks.claim(claim(&fence(attempt), 1)).await.unwrap().unwrap();
         assert_eq!(tasks.lose_leases(at(16), 3, 10).await.unwrap(), [], "the lease ends after this instant");
         let became = if crash == 3 { TaskStatus::Failed } else { TaskStatus::Pending };
-        assert_eq!(tasks.lose_leases(at(17), 3, 10).await.unwrap(), [LostLease { attempt, became }]);
+        let lost = tasks.lose_leases(at(17), 3, 10).await.unwrap();
+        let told: Vec<_> = lost.iter().map(|change| (change.attempt, change.status, &change.tenant)).collect();
+        assert_eq!(told, [(attempt, became, &f.tenant.name)]);
         let task = f.get(id).await;
         assert_eq!((task.crashes, task.failures, task.status), (crash, 0, became));
         f.check(id).await;
@@ -69,7 +70,7 @@ pub(crate) async fn what_was_not_started_in_time_expires(f: Fixture) {
     // A task that was started in time has kept its promise, even if it has to start again.
     assert_eq!(tasks.lose_leases(at(30), 3, 10).await.unwrap().len(), 1);
     assert_eq!(tasks.expire(at(30), 10).await.unwrap(), []);
-    let again = tasks.dispatch(QUEUE, WIDE, at(30)).await.unwrap();
+    let again = f.dispatch_at(WIDE, 30).await;
     assert!(again.iter().any(|attempt| attempt.task_id == ids[0]));
 }
 
@@ -99,7 +100,7 @@ pub(crate) async fn long_runs_are_listed(f: Fixture) {
 pub(crate) async fn queued_and_running_attempts_are_found(f: Fixture) {
     let tasks = &f.stores.tasks;
     f.submit(f.new_task()).await;
-    let queued = tasks.dispatch(QUEUE, WIDE, at(10)).await.unwrap();
+    let queued = f.dispatch_at(WIDE, 10).await;
     let queued_before = |second, limit| tasks.queued_before(QUEUE, at(second), limit);
     assert_eq!(queued_before(10, 10).await.unwrap(), []);
     assert_eq!(queued_before(11, 10).await.unwrap(), queued);

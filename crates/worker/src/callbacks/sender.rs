@@ -121,7 +121,7 @@ impl CallbackSender {
     }
 
     async fn see_to(&self, delivery: Delivery) {
-        let span = tracing::info_span!("callback", webhook_id = delivery.key.webhook_id(), tenant = %delivery.tenant, kind = delivery.kind.as_str());
+        let span = tracing::info_span!("callback", webhook_id = delivery.key.webhook_id(), tenant_id = %delivery.tenant, kind = delivery.kind.as_str());
         async {
             let began = Instant::now();
             let tried = match delivery.kind {
