@@ -57,6 +57,7 @@ class Proof:
         self.step("the main job over HTTP", self.main_job)
         self.step("walls: sockets, networks, file systems, sandbox", self.walls)
         self.step("nginx: events at once, large uploads", self.proxy)
+        self.step("the broker keeps what waits through a restart", self.broker_restart)
         self.step("4 workers, 2 ML services and 2 APIs share 200 tasks, each run once", self.scale)
         self.faults()
         self.step("everything is kept by down and up", self.down_and_up)
@@ -114,6 +115,31 @@ class Proof:
             status = self.client.must("GET", f"/api/v1/tasks/{task}")["status"]
         expect(first and status not in TERMINAL, f"the first event came when the task was {status}")
         return f"first event while the task was {status}"
+
+    def broker_restart(self):
+        """Deliveries that nobody takes are the very same ones after the broker was started again, and go out from there."""
+        expect(self.broker("config get appendonly").split() == ["appendonly", "yes"], "the broker keeps no append-only file")
+        self.stack.compose("stop", "--timeout", "30", "worker-cpu")
+        tasks = [self.client.must("POST", "/api/v1/tasks", noop())["task_id"] for _ in range(3)]
+        wait_until("the deliveries wait", lambda: len(self.waiting()) == len(tasks), RECOVERY_LIMIT_S)
+        before = self.waiting()
+        self.stack.compose("restart", "--timeout", "30", "valkey")
+        wait_until("the broker answers", lambda: self.broker("ping") == "PONG", RECOVERY_LIMIT_S)
+        expect(self.waiting() == before, f"{before} waited before, {self.waiting()} after")
+        self.stack.up()
+        self.await_end(tasks)
+        ids = ", ".join(f"'{task}'" for task in tasks)
+        # What was lost and sent again would be in its second attempt.
+        ended = self.stack.sql(f"SELECT count(*) FROM tasks WHERE id IN ({ids}) AND status = 'completed' AND attempt = 1")[0][0]
+        expect(int(ended) == len(tasks), f"{ended} of {len(tasks)} tasks completed with the delivery that waited")
+        return f"{len(before)} deliveries"
+
+    def broker(self, words):
+        return self.stack.inside("valkey", f"valkey-cli {words}")[1]
+
+    def waiting(self):
+        """The deliveries in the queue of the workers without a GPU, in their order."""
+        return self.broker("lrange '{ortolan:cpu_jobs}:active' 0 -1").split()
 
     def scale(self):
         self.stack.up("--no-recreate", "--scale", "worker-gpu=2", "--scale", "worker-cpu=2", "--scale", "ml-service=2", "--scale", "api=2")

@@ -1,9 +1,18 @@
 //! Media and models in a bucket: the processes have no folder in common.
 
+use std::collections::BTreeSet;
+
 use ortolan_testkit::{Bucket, BucketKind, Cluster, fixtures};
 use serde_json::json;
 
 use crate::support::{PROGRAM, start_all};
+
+/// The objects below `models/` that were asked for; what this test put there itself was not asked for.
+async fn models_asked_for(bucket: &Bucket) -> BTreeSet<String> {
+    let requests = bucket.requests().await.unwrap().into_iter();
+    let asked = requests.filter(|request| request.method != "PUT" && request.path.starts_with("models/"));
+    asked.map(|request| request.path).collect()
+}
 
 async fn without_a_shared_folder(kind: BucketKind, name: &str) {
     let bucket = Bucket::create(kind).await.unwrap();
@@ -32,6 +41,8 @@ async fn without_a_shared_folder(kind: BucketKind, name: &str) {
         assert_eq!(tenant.artifacts(&task).await.unwrap().len(), 10);
     }
     assert_eq!(bucket.count("GET", &model).await.unwrap(), 1, "{}", cluster.logs());
+    // Nothing else is looked for, neither before the file was there nor after: no default, and no other tenant's.
+    assert_eq!(models_asked_for(&bucket).await, BTreeSet::from([model]));
 
     // The slot's door: staged, checked, moved to the conventional path; the next task uses it.
     tenant.put_slot("classify", fixtures::read("models/shapes_cls_64.onnx")).await.unwrap().expect(200).unwrap();

@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use ortolan_testkit::{Cluster, query};
+use ortolan_testkit::{Cluster, Tenant, query};
+use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::sockets::connections_to;
 use crate::support::{PROGRAM, completes, noop, port_of, start_all, until};
+
+/// What each process has to Redis for results, signals and caches (`redis.max_connections`).
+const POOL: usize = 10;
+/// The most that each has: its pool, one on which it asks its queues, and one for each queue that it takes from, which wakes it.
+const MOST_TO_REDIS: [(&str, usize); 4] =
+    [("api", POOL + 1), ("worker", POOL + 3), ("reconciler", POOL + 1), ("ml-service", POOL + 2)];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_alone_never_drains_a_queue() {
@@ -48,7 +56,7 @@ async fn pools_keep_to_their_sizes_under_load() {
         })
         .collect();
     let (database, mut most) = (port_of(cluster.database_url()), [0; 4]);
-    while !clients.iter().all(tokio::task::JoinHandle::is_finished) {
+    while !clients.iter().all(JoinHandle::is_finished) {
         for (most, &process) in most.iter_mut().zip(&processes) {
             *most = connections_to(cluster.pid(process), database).max(*most);
         }
@@ -64,4 +72,63 @@ async fn pools_keep_to_their_sizes_under_load() {
     let [api, worker, reconciler, ml_service] = most;
     assert!((1..=20).contains(&api) && (1..=10).contains(&worker) && (1..=10).contains(&reconciler), "{most:?}");
     assert_eq!(ml_service, 0);
+}
+
+/// A client who waits for the end of its task.
+async fn wait_for_one(tenant: Tenant) {
+    let wish = json!({"task_type": "noop", "config": {"sleep_ms": 2_000}});
+    let request = tenant.request(reqwest::Method::POST, "/tasks").header("prefer", "wait=30").json(&wish);
+    tenant.send(request).await.unwrap().expect(201).unwrap();
+}
+
+/// A client who has twenty tasks done.
+async fn work_off_twenty(tenant: Tenant) {
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        tasks.push(noop(&tenant, 500).await);
+    }
+    for task in tasks {
+        assert_eq!(tenant.wait(&task).await.unwrap()["status"], "completed");
+    }
+}
+
+/// 200 tasks, and 50 clients who wait.
+fn load(tenant: &Tenant) -> Vec<JoinHandle<()>> {
+    let waiting = (0..50).map(|_| tokio::spawn(wait_for_one(tenant.clone())));
+    let working = (0..10).map(|_| tokio::spawn(work_off_twenty(tenant.clone())));
+    waiting.chain(working).collect()
+}
+
+/// How many clients Redis has, the one that asks among them.
+fn clients(cluster: &Cluster) -> usize {
+    cluster.redis().command(&["CLIENT", "LIST"]).unwrap().lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_redis_do_not_grow_with_what_is_under_way() {
+    let mut cluster = Cluster::prepare(PROGRAM).unwrap();
+    let processes = start_all(&mut cluster, &MOST_TO_REDIS.map(|(service, _)| service)).await;
+    let tenant = cluster.operator().tenant("acme").await.unwrap();
+    // What is connected when it is first used is so from now on.
+    let first = noop(&tenant, 0).await;
+    completes(&tenant, &first, &cluster).await;
+    let redis = cluster.redis().port();
+    let held =
+        || -> Vec<usize> { processes.iter().map(|&process| connections_to(cluster.pid(process), redis)).collect() };
+    until("all pools are connected", async || held().iter().all(|&count| count >= POOL)).await;
+    let (idle, mut loaded, mut most) = (clients(&cluster), 0, held());
+    let load = load(&tenant);
+    while !load.iter().all(JoinHandle::is_finished) {
+        loaded = clients(&cluster).max(loaded);
+        most = most.into_iter().zip(held()).map(|(most, now)| most.max(now)).collect();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for client in load {
+        client.await.unwrap();
+    }
+    for ((service, limit), most) in MOST_TO_REDIS.into_iter().zip(most) {
+        assert!(most <= limit, "{service} had {most} connections to Redis, at most {limit} are its own");
+    }
+    let few_more = idle + processes.len();
+    assert!((processes.len() * POOL..=few_more).contains(&loaded), "{idle} clients of Redis became {loaded}");
 }

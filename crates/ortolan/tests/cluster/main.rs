@@ -7,11 +7,15 @@ mod buckets;
 mod caches;
 mod callbacks;
 mod connections;
+mod deliveries;
 mod forged;
+mod log_lines;
 mod observed;
 mod processes;
 mod reconcilers;
 mod registry;
+mod results;
+mod second_signal;
 #[path = "../e2e/sink.rs"]
 #[allow(dead_code, reason = "the other folder of tests uses the rest")]
 mod sink;
@@ -19,3 +23,4 @@ mod sockets;
 mod start;
 mod support;
 mod tls;
+mod without_redis;

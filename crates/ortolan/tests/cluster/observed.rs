@@ -36,7 +36,7 @@ async fn one_request_is_found_in_every_log_and_in_the_result() {
         let line = log.lines().filter(|line| line.contains("seek-me-7f3a")).find(|line| line.contains(words));
         let line = line.unwrap_or_else(|| panic!("{service} does not say {words:?}: {log}"));
         let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!((&line["request_id"], &line["tenant"]), (&json!("seek-me-7f3a"), &json!("acme")), "{line}");
+        assert_eq!((&line["request_id"], &line["tenant_id"]), (&json!("seek-me-7f3a"), &json!("acme")), "{line}");
         assert!(["time_ms", "duration_ms"].iter().any(|name| line[*name].is_f64()), "{line}");
     }
     let ran = cluster.log("ml-service");

@@ -1,10 +1,10 @@
 //! Five processes do what one does.
 
-use ortolan_testkit::{Cluster, fixtures};
+use ortolan_testkit::{Cluster, Tenant, fixtures};
 use serde_json::json;
 
 use crate::sockets::{connections_to, listens};
-use crate::support::{PROGRAM, completes, detect, noop, port_of};
+use crate::support::{PROGRAM, completes, detect, noop, port_of, under_way, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_processes_do_what_one_does_and_survive_a_killed_worker() {
@@ -62,14 +62,45 @@ async fn a_run_that_a_killed_ml_service_had_is_run_again() {
     let ml_service = cluster.start("ml-service", &["DATABASE_URL"]).unwrap();
     cluster.ready().await.unwrap();
     let tenant = cluster.operator().tenant("acme").await.unwrap();
-    let task = noop(&tenant, 2_000).await;
-    tenant.wait_for(&task, &["running"]).await.unwrap();
-    crate::support::until("the ML service has it", async || {
-        cluster.redis().command(&["EXISTS", &format!("ml_lock:{task}:1")]).unwrap() == "1"
-    })
-    .await;
+    let task = under_way(&cluster, &tenant, 2_000).await;
     cluster.kill(ml_service).unwrap();
     cluster.restart(ml_service).unwrap();
     let done = completes(&tenant, &task, &cluster).await;
     assert_eq!(done["attempt"], 2, "{done}");
+}
+
+/// Tries of a task in the test that stops the ML service more often than that.
+const MAX_TRIES: usize = 2;
+
+/// Which attempt of the task the ML service has; 0 while it has none.
+async fn attempt_in_ml(cluster: &Cluster, tenant: &Tenant, task: &str) -> i64 {
+    let now = tenant.task(task).await.unwrap();
+    assert!(now["completed_at"].is_null(), "it ended: {now} {}", cluster.logs());
+    let attempt = now["attempt"].as_i64().unwrap();
+    let is_held = cluster.redis().command(&["EXISTS", &format!("ml_lock:{task}:{attempt}")]).unwrap() == "1";
+    if is_held { attempt } else { 0 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_the_ml_service_again_and_again_counts_as_no_try_of_the_run_that_it_had() {
+    let mut cluster = Cluster::prepare(PROGRAM).unwrap();
+    cluster.env("JOB_MAX_RETRIES", &MAX_TRIES.to_string());
+    for service in ["api", "worker", "reconciler"] {
+        cluster.start(service, &[]).unwrap();
+    }
+    // It leaves its run a second when it is told to stop, and the run takes longer.
+    let ml_service = cluster.start_with("ml-service", &[], &[("ORTOLAN_SERVER__DRAIN_TIMEOUT_S", "1")]).unwrap();
+    cluster.ready().await.unwrap();
+    let tenant = cluster.operator().tenant("acme").await.unwrap();
+    let task = noop(&tenant, 5_000).await;
+    let mut last = 0;
+    for _ in 0..MAX_TRIES + 2 {
+        until("it is run again", async || attempt_in_ml(&cluster, &tenant, &task).await > last).await;
+        last = attempt_in_ml(&cluster, &tenant, &task).await;
+        assert!(cluster.stop(ml_service).unwrap().success(), "{}", cluster.logs());
+        cluster.restart(ml_service).unwrap();
+    }
+    let done = completes(&tenant, &task, &cluster).await;
+    assert!(done["error"].is_null(), "{done}");
+    assert!(done["attempt"].as_i64() > Some(last), "the last stop cut nothing off: {done}");
 }

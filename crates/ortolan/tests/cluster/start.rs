@@ -1,6 +1,7 @@
 //! How processes start and stop.
 
 use ortolan_testkit::{Cluster, ThrowAwayPostgres, ThrowAwayRedis};
+use serde_json::{Value, json};
 
 use crate::support::{PROGRAM, completes, detect, noop, start_all, tenant_with_model, until};
 
@@ -36,6 +37,31 @@ async fn processes_wait_for_their_stores_and_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_loses_its_stores_says_that_it_lives_and_is_not_ready() {
+    let (mut postgres, mut redis) = (ThrowAwayPostgres::start().unwrap(), ThrowAwayRedis::start().unwrap());
+    let mut cluster = Cluster::on(PROGRAM, &postgres.url("postgres"), redis.url()).unwrap();
+    let processes = start_all(&mut cluster, &["api", "worker", "ml-service", "reconciler"]).await;
+    postgres.end(false).unwrap();
+    redis.end(false).unwrap();
+    let client = reqwest::Client::new();
+    for base in [cluster.base(), cluster.ml_base()] {
+        until("it says that it is not ready", async || {
+            let answer = client.get(format!("{base}/health/ready")).send().await;
+            answer.is_ok_and(|answer| answer.status() == 503)
+        })
+        .await;
+        let answer = client.get(format!("{base}/health/live")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let told: Value = answer.json().await.unwrap();
+        assert_eq!((&told["status"], &told["environment"]), (&json!("alive"), &json!("development")));
+        assert!(told["version"].as_str().is_some_and(|version| !version.is_empty()), "{told}");
+    }
+    for process in processes {
+        assert!(cluster.ended(process).unwrap().is_none(), "{}", cluster.logs());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_still_waits_for_the_database_stops_cleanly_when_told_to() {
     let (postgres, redis) = (ThrowAwayPostgres::prepare().unwrap(), ThrowAwayRedis::start().unwrap());
     let mut cluster = Cluster::on(PROGRAM, &postgres.url("postgres"), redis.url()).unwrap();
@@ -51,19 +77,6 @@ async fn whoever_still_waits_for_the_database_stops_cleanly_when_told_to() {
         let status = cluster.stop(process).unwrap();
         assert_eq!(status.code(), Some(0), "{service}: {}", cluster.logs());
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_sigterm_ends_a_worker_at_once() {
-    let mut cluster = Cluster::prepare(PROGRAM).unwrap();
-    let processes = start_all(&mut cluster, &["api", "ml-service", "worker"]).await;
-    let tenant = cluster.operator().tenant("acme").await.unwrap();
-    let task = noop(&tenant, 60_000).await;
-    tenant.wait_for(&task, &["running"]).await.unwrap();
-    cluster.signal(processes[2], "TERM", false).unwrap();
-    until("the first signal is heard", async || cluster.logs().contains("work under way is finished")).await;
-    let status = cluster.stop(processes[2]).unwrap();
-    assert_eq!(status.code(), Some(143), "it did not wait for its run");
 }
 
 /// Runs `ortolan doctor` with these variables more; gives whether it found all well, and what it said.

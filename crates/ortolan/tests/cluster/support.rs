@@ -19,6 +19,17 @@ pub async fn noop(tenant: &Tenant, sleep_ms: u64) -> String {
     tenant.submit("noop", None, json!({"sleep_ms": sleep_ms})).await.unwrap()
 }
 
+/// Submits a no-op, and waits until the ML service has it.
+pub async fn under_way(cluster: &Cluster, tenant: &Tenant, sleep_ms: u64) -> String {
+    let task = noop(tenant, sleep_ms).await;
+    tenant.wait_for(&task, &["running"]).await.unwrap();
+    until("the ML service has it", async || {
+        cluster.redis().command(&["EXISTS", &format!("ml_lock:{task}:1")]).unwrap() == "1"
+    })
+    .await;
+    task
+}
+
 /// Uploads a picture and a model, and submits a detection.
 pub async fn detect(tenant: &Tenant, picture: &str) -> String {
     let media = tenant.media("picture", fixtures::read(picture)).await.unwrap();

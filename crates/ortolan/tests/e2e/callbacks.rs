@@ -1,5 +1,6 @@
 //! What is told of a task's end: signed webhooks, and results for a backend.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ortolan_domain::Timestamp;
@@ -9,6 +10,10 @@ use serde_json::{Value, json};
 use crate::protocol::register;
 use crate::sink::{Sink, verify};
 use crate::{options, server};
+
+/// What a client calls its session and its picture.
+const SESSION: &str = "0199aaaa-0000-7000-8000-000000000001";
+const IMAGE: &str = "0199aaaa-0000-7000-8000-000000000002";
 
 fn local() -> ServerOptions {
     options().env("ORTOLAN_OUTBOUND__ALLOWED_NETWORKS", "127.0.0.1").env("ORTOLAN_CALLBACK__RETRY_BASE_S", "0")
@@ -192,6 +197,91 @@ async fn the_backend_gets_results_and_errors_in_its_shape() {
     let request = sink.received(2).await.pop().unwrap();
     assert_eq!(request.path, "/api/v1/processing-callback/error");
     assert!(request.json()["error"].as_str().unwrap().contains("unicorn"));
+}
+
+/// Submits a pipeline of a session and sees it end; gives the task.
+async fn end_of(tenant: &Tenant, media: &str, chain: Value) -> Value {
+    let config = json!({
+        "pipeline_definition": {"chain": chain}, "settings": {"confidence_threshold": 0.25},
+        "session_id": SESSION, "image_id": IMAGE,
+    });
+    let task = tenant.submit("pipeline", Some(media), config).await.unwrap();
+    tenant.wait(&task).await.unwrap()
+}
+
+/// What a pipeline's task keeps as its result.
+async fn kept_result(tenant: &Tenant, task: &Value) -> Value {
+    let artifacts = tenant.artifacts(task["task_id"].as_str().unwrap()).await.unwrap();
+    let result = artifacts.into_iter().find(|artifact| artifact["artifact_type"] == "pipeline.result");
+    result.unwrap()["payload"].clone()
+}
+
+/// A detection in the backend's shape.
+fn as_detection(found: &Value) -> Value {
+    let number = |name: &str| found[name].as_f64().unwrap();
+    let (x, y) = (number("center_x_px"), number("center_y_px"));
+    let (half_width, half_height) = (number("width_px") / 2.0, number("height_px") / 2.0);
+    let bounds = json!({"x1": x - half_width, "y1": y - half_height, "x2": x + half_width, "y2": y + half_height});
+    json!({"label": found["class_name"], "confidence": found["confidence"], "boundingBox": bounds})
+}
+
+fn as_class(found: &Value) -> Value {
+    json!({"label": found["label"], "confidence": found["confidence"]})
+}
+
+/// Each of a list in the backend's shape; there must be some.
+fn each(list: &Value, shape: fn(&Value) -> Value) -> Value {
+    let list = list.as_array().unwrap();
+    assert!(!list.is_empty());
+    list.iter().map(shape).collect()
+}
+
+fn names(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backend_gets_every_field_that_it_is_promised_and_no_other() {
+    let sink = Sink::answering(&[]).await;
+    let server = Server::start(options().env("BACKEND_URL", &sink.url(""))).await.unwrap();
+    let (tenant, media) = tenant(&server).await;
+    tenant.put_slot("classify", fixtures::read("models/shapes_cls_64.onnx")).await.unwrap().expect(200).unwrap();
+    let steps = [
+        step("detection", json!({})),
+        step("classification", json!({"top_k": 2})),
+        step("aggregate_detections", json!({})),
+        step("send_results", json!({})),
+    ];
+    let done = end_of(&tenant, &media, json!(steps)).await;
+    let (result, request) = (kept_result(&tenant, &done).await, sink.received(1).await.pop().unwrap());
+    assert_eq!((request.method.as_str(), request.header("x-tenant-id")), ("POST", "acme"));
+    assert_eq!(request.header("content-type"), "application/json");
+    let body = request.json();
+    let promised = ["sessionId", "imageId", "detections", "classifications", "estimations", "metadata"];
+    assert_eq!(names(&body), BTreeSet::from(promised));
+    assert_eq!((&body["sessionId"], &body["imageId"]), (&json!(SESSION), &json!(IMAGE)));
+    let found = &result["results"];
+    assert_eq!(body["detections"], each(&found["detections"], as_detection));
+    assert_eq!(body["classifications"], each(&found["classifications_raw"][0]["predictions"], as_class));
+    for estimation in body["estimations"].as_array().unwrap() {
+        assert_eq!(names(estimation), BTreeSet::from(["estimationType", "value", "unit"]));
+    }
+    let metadata = json!({
+        "taskId": done["task_id"], "tenantId": "acme", "pipelineType": "chain", "durationMs": result["duration_ms"],
+        "stepsCompleted": steps.len(), "processedAt": result["processed_at"], "uploads": [],
+    });
+    assert_eq!(body["metadata"], metadata);
+
+    let steps = [step("detection", json!({"classes": ["unicorn"]})), step("send_results", json!({}))];
+    let failed = end_of(&tenant, &media, json!(steps)).await;
+    let request = sink.received(2).await.pop().unwrap();
+    assert_eq!((request.method.as_str(), request.header("x-tenant-id")), ("POST", "acme"));
+    assert_eq!(request.path, "/api/v1/processing-callback/error");
+    let told = json!({
+        "sessionId": SESSION, "imageId": IMAGE, "error": failed["error"]["detail"], "errorCode": failed["error"]["code"],
+        "metadata": {"taskId": failed["task_id"], "tenantId": "acme", "status": "failed"},
+    });
+    assert_eq!(request.json(), told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{leaks_nothing, options, server, tenant_with_detector};
 
 /// Runners of the server, by asking the kernel for its children.
-fn runners(server: &ortolan_testkit::Server) -> Vec<u32> {
+pub fn runners(server: &ortolan_testkit::Server) -> Vec<u32> {
     let pid = server.pid().unwrap();
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
     let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());

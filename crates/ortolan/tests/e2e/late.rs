@@ -66,16 +66,22 @@ async fn the_other_ways_to_keep_tenants_apart_work_too() {
     }
 }
 
+/// Variables with which no machine can start, and what the refusal names.
+const IMPOSSIBLE: [(&[(&str, &str)], &str); 2] = [
+    (&[("ORTOLAN_ML__MODEL_PRELOAD", "[\"nobody/detect\"]")], "model nobody/detect cannot be loaded"),
+    // To a process that is told to see none, CUDA shows no GPU, whatever the machine has.
+    (&[("REQUIRE_GPU", "true"), ("CUDA_VISIBLE_DEVICES", "-1")], NO_GPU),
+];
+/// What the program says when it has to use a GPU and cannot.
+const NO_GPU: &str = "the device cuda is not available";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_cannot_be_strict_does_not_happen() {
-    let mut impossible = vec![("ORTOLAN_ML__MODEL_PRELOAD", "[\"nobody/detect\"]")];
-    if !std::path::Path::new("/dev/nvidia0").exists() {
-        impossible.push(("REQUIRE_GPU", "true"));
-    }
-    for (name, value) in impossible {
-        let started = ortolan_testkit::Server::start(crate::options().env(name, value)).await;
+    for (variables, named) in IMPOSSIBLE {
+        let options = variables.iter().fold(crate::options(), |options, (name, value)| options.env(name, value));
+        let started = ortolan_testkit::Server::start(options).await;
         let error = started.err().map(|error| error.to_string()).unwrap_or_default();
-        assert!(error.contains("the server ended with"), "{name}: {error}");
+        assert!(error.contains("the server ended with") && error.contains(named), "{variables:?}: {error}");
     }
     let lenient = crate::options()
         .env("ORTOLAN_ML__MODEL_PRELOAD", "[\"nobody/detect\"]")
@@ -83,4 +89,17 @@ async fn a_start_that_cannot_be_strict_does_not_happen() {
     let server = ortolan_testkit::Server::start(lenient).await.unwrap();
     let health = server.client().get(server.url("/health")).send().await.unwrap().text().await.unwrap();
     assert!(health.contains("\"degraded\"") || health.contains("\"unhealthy\""), "{health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gpu_that_is_required_is_used_or_the_start_says_that_there_is_none() {
+    match ortolan_testkit::Server::start(crate::options().env("REQUIRE_GPU", "true")).await {
+        Ok(server) => {
+            let tenant = tenant_with_detector(&server, "acme").await;
+            detects(&tenant).await;
+            let cache = tenant.get("/model-cache").await.unwrap().expect(200).unwrap();
+            assert_eq!((&cache["gpu_available"], &cache["models"][0]["device"]), (&json!(true), &json!("cuda:0")));
+        }
+        Err(error) => assert!(error.to_string().contains(NO_GPU), "{error}"),
+    }
 }

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// A request that a sink received.
 #[derive(Debug, Clone)]
 pub struct Received {
+    pub method: String,
     pub path: String,
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
@@ -109,12 +110,13 @@ async fn read(socket: &mut TcpStream) -> Option<Received> {
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
+    let mut words = lines.next()?.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let headers: Vec<_> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let mut request = Received { path, headers, body: bytes[end..].to_vec() };
+    let mut request = Received { method, path, headers, body: bytes[end..].to_vec() };
     let length: usize = request.header("content-length").parse().unwrap_or(0);
     while request.body.len() < length {
         let mut some = [0; 65536];

@@ -3,6 +3,7 @@
 
 mod cache;
 mod numbers;
+mod polling;
 mod redis_only;
 mod results;
 mod signals;

@@ -1,10 +1,23 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, KeysInterface};
+use ortolan_domain::job::{done_key, lock_key, result_key};
 use ortolan_domain::{Clock, SystemClock};
-use ortolan_results::{Cache, Redis, RedisSettings, ResultStore, ResultsError, Signals, Waited};
+use ortolan_results::{
+    Cache, DONE_TTL, LOCK_TTL, RESULT_TTL, Redis, RedisSettings, ResultStore, ResultsError, Signals, Waited,
+};
 
-use crate::{attempt, redis_url, within};
+use crate::{attempt, redis, redis_url, within};
+
+/// A client of the test's own, to look behind what it tests.
+async fn client() -> Client {
+    let config = fred::types::config::Config::from_url(&redis_url()).unwrap();
+    let client = fred::types::Builder::from_config(config).build().unwrap();
+    client.init().await.unwrap();
+    client
+}
 
 /// A port that nobody listens on.
 async fn nowhere() -> Redis {
@@ -44,15 +57,12 @@ async fn an_address_that_is_none_is_refused() {
 
 #[tokio::test]
 async fn lost_connections_come_back_with_their_subscriptions() {
-    use fred::interfaces::ClientLike;
     let url = format!("{}/9", redis_url().trim_end_matches('/').trim_end_matches("/0"));
     let redis = Redis::connect(RedisSettings::at(url)).await.unwrap();
     let store = ResultStore::redis(&redis, SystemClock::shared());
     within(async { while redis.ping().await.is_err() {} }).await;
 
-    let killer = fred::types::Builder::from_config(fred::types::config::Config::from_url(&redis_url()).unwrap());
-    let killer = killer.build().unwrap();
-    killer.init().await.unwrap();
+    let killer = client().await;
     let ids = within(async {
         loop {
             let clients: String = killer.custom(fred::cmd!("CLIENT"), vec!["LIST"]).await.unwrap();
@@ -75,6 +85,32 @@ async fn lost_connections_come_back_with_their_subscriptions() {
     });
     within(async { while store.put(attempt, Bytes::from_static(b"back")).await.is_err() {} }).await;
     assert_eq!(within(waiter).await.unwrap().unwrap(), Waited::Found(Bytes::from_static(b"back")));
+}
+
+#[tokio::test]
+async fn what_is_kept_of_an_attempt_ends_by_itself() {
+    let (store, client) = (ResultStore::redis(&redis().await, SystemClock::shared()), client().await);
+    let attempt = attempt(1);
+    assert!(store.take_lock(attempt).await.unwrap());
+    store.put(attempt, Bytes::from_static(b"result")).await.unwrap();
+    let kept = [(lock_key(attempt), LOCK_TTL), (result_key(attempt), RESULT_TTL), (done_key(attempt), DONE_TTL)];
+    for (key, longest) in kept {
+        // -1 would be for ever, and -2 no key.
+        let left_ms: i64 = client.pttl(&key).await.unwrap();
+        let longest_ms = i64::try_from(longest.as_millis()).unwrap();
+        assert!((1..=longest_ms).contains(&left_ms), "{key}: {left_ms} ms");
+    }
+    assert_eq!(RESULT_TTL, Duration::from_secs(1_800));
+}
+
+#[tokio::test]
+async fn a_result_that_was_not_fetched_in_time_is_known_to_have_been_there() {
+    let store = ResultStore::redis(&redis().await, SystemClock::shared());
+    let store = store.keeping(Duration::from_millis(20), Duration::from_secs(60));
+    let attempt = attempt(1);
+    store.put(attempt, Bytes::from_static(b"result")).await.unwrap();
+    within(async { while store.wait(attempt, SystemClock.now()).await.unwrap() != Waited::Expired {} }).await;
+    assert!(!store.waiting(100_000).await.unwrap().contains(&attempt));
 }
 
 fn id_of(client: &str) -> Option<String> {
