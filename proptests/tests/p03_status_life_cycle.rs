@@ -65,7 +65,7 @@ async fn take(house: &House, id: ortolan_domain::TaskId, step: Step) -> anyhow::
             anyhow::ensure!(lost.is_empty() == running, "a heartbeat from {} lost {lost:?}", before.status);
             false
         }
-        Step::Undelivered => tasks.take_back_lost(&[attempt]).await? == 1,
+        Step::Undelivered => tasks.take_back_lost(&[attempt]).await?.len() == 1,
         Step::EnqueueNow => matches!(tasks.enqueue(house.tenant.id, id, now).await?, EnqueueOutcome::Queued(_)),
         Step::LoseLease => !tasks.lose_leases(now, 3, 100).await?.is_empty(),
     };

@@ -83,9 +83,11 @@ impl Reconciler {
             return;
         }
         match self.0.tasks.take_back_lost(lost).await {
-            Ok(count) => {
-                tracing::warn!(tasks = count, "deliveries were lost");
-                repaired("delivery_lost", count);
+            Ok(taken_back) => {
+                for task in &taken_back {
+                    tracing::warn!(task_id = %task.attempt.task_id, attempt = task.attempt.attempt, tenant_id = %task.tenant, queue = %task.queue, "a delivery was lost");
+                }
+                repaired("delivery_lost", taken_back.len() as u64);
             }
             Err(error) => failed(report, "deliveries", &error),
         }

@@ -294,7 +294,7 @@ pub trait TaskStore: Send + Sync {
     async fn undo_dispatch(&self, attempts: &[Attempt], now: Timestamp) -> Result<u64, StoreError>;
 
     /// Moves queued rows back to `pending`, because their deliveries were pushed and got lost; returns how many.
-    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<u64, StoreError>;
+    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<Vec<TaskChange>, StoreError>;
 
     /// Moves a queued row to `running` and gives its lease; `None` for a stale delivery.
     async fn claim(&self, claim: Claim) -> Result<Option<Task>, StoreError>;

@@ -77,7 +77,7 @@ carried! {
     fn enqueue(tenant: TenantId, id: TaskId, now: Timestamp) -> EnqueueOutcome;
     fn may_dispatch(queue: QueueName, limits: DispatchLimits, now: Timestamp) -> bool;
     fn undo_dispatch(attempts: &[Attempt], now: Timestamp) -> u64;
-    fn take_back_lost(attempts: &[Attempt]) -> u64;
+    fn take_back_lost(attempts: &[Attempt]) -> Vec<TaskChange>;
     fn claim(claim: Claim) -> Option<Task>;
     fn heartbeat(owner: &str, held: &[(Attempt, Option<f64>)], until: Timestamp) -> Vec<Attempt>;
     fn complete(completion: Completion) -> bool;

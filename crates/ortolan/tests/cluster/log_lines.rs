@@ -107,11 +107,9 @@ async fn the_reconciler_says_what_it_repairs() {
     })
     .await;
     cluster.redis().command(&["DEL", queue]).unwrap();
-    until("it is missed", async || {
-        let said = lines(&cluster, &["reconciler"], "deliveries were lost");
-        said.iter().any(|line| line["tasks"].as_u64().is_some_and(|tasks| tasks > 0))
-    })
-    .await;
+    let line = line_about(&cluster, &["reconciler"], "a delivery was lost", &astray).await;
+    assert_eq!((&line["attempt"], &line["queue"]), (&json!(1), &json!("cpu_jobs")), "{line}");
+    tells_what_all_tell(&line);
 
     let nobodys = "0190c7a0-0000-7000-8000-000000000000";
     cluster.redis().command(&["SET", &format!("ml_result:{nobodys}:7"), "of no task"]).unwrap();

@@ -54,7 +54,7 @@ async fn ends_every_service_at_once(second: &str, code: i32) {
     assert_eq!(strike_twice(&mut cluster, "api", api, second).await, Some(code));
     drop(request);
     assert_eq!(strike_twice(&mut cluster, "worker", worker, second).await, Some(code));
-    // It has the run still: nobody cancels what a worker left behind.
+    // It has the run still: the lease of the worker that left it behind has not run out yet.
     assert_eq!(strike_twice(&mut cluster, "ml-service", ml_service, second).await, Some(code));
     hold_up_a_pass(&cluster).await;
     assert_eq!(strike_twice(&mut cluster, "reconciler", reconciler, second).await, Some(code));

@@ -25,6 +25,7 @@ mod protocol;
 mod provenance;
 mod registry;
 mod restart;
+mod scripts;
 mod sink;
 mod tenants;
 mod tiled;

@@ -77,7 +77,7 @@ impl TaskStore for Store {
         self.lanes.dispatches().ask(|answer| Write::Undo(attempts, answer)).await
     }
 
-    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<u64, StoreError> {
+    async fn take_back_lost(&self, attempts: &[Attempt]) -> Result<Vec<TaskChange>, StoreError> {
         let (attempts, upkeep) = (attempts.to_vec(), self.lanes.upkeep());
         upkeep.single(move |to, changes| upkeep::take_back_lost(to, attempts.clone(), changes).boxed()).await
     }

@@ -98,20 +98,20 @@ pub(super) static TAKE_BACK_LOST: ManyRows = ManyRows::new(
     ),
 );
 
-/// Takes back rows whose deliveries got lost; returns how many.
+/// Takes back rows whose deliveries got lost; gives those that moved.
 pub(super) async fn take_back_lost(
     connection: &mut Connection,
     attempts: Vec<Attempt>,
     changes: &mut Vec<TaskChange>,
-) -> Result<u64, StoreError> {
-    let mut count = 0;
+) -> Result<Vec<TaskChange>, StoreError> {
+    let mut moved = Vec::new();
     for round in rounds(attempts.iter().map(|attempt| attempt.task_id)) {
         let rows = fetch_many(connection, &TAKE_BACK_LOST, &round, |values, &index| {
             values.add(attempts[index].task_id.as_uuid()).add(attempts[index].attempt);
         });
-        count += hear(rows.await?, changes)?.len() as u64;
+        moved.extend(hear(rows.await?, changes)?);
     }
-    Ok(count)
+    Ok(moved)
 }
 
 pub(super) static RUNNING_AMONG: ManyRows = ManyRows::new(

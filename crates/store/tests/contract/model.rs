@@ -145,7 +145,7 @@ async fn apply(f: &Fixture, model: &mut Model, operation: &Operation) {
         }
         Operation::Lose { task, behind } => {
             let Some((attempt, known)) = model.fenced(task, behind, TaskStatus::Queued) else { return };
-            assert_eq!(tasks.take_back_lost(&[attempt]).await.unwrap(), u64::from(known.is_some()));
+            assert_eq!(tasks.take_back_lost(&[attempt]).await.unwrap().len(), usize::from(known.is_some()));
             if let Some(known) = known {
                 (known.status, known.version) = (TaskStatus::Pending, known.version + 1);
             }

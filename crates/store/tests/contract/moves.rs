@@ -31,7 +31,7 @@ async fn attempt(f: &Fixture, fence: &Fence, by: Move) -> bool {
         Move::Fail => tasks.fail(failure(fence, Fate::Final)).await.unwrap(),
         Move::RetryLater => tasks.fail(failure(fence, Fate::RetryAt(at(9)))).await.unwrap(),
         Move::LoseLease => !tasks.lose_leases(at(1000), 3, 100).await.unwrap().is_empty(),
-        Move::Undelivered => tasks.take_back_lost(&[fence.attempt]).await.unwrap() == 1,
+        Move::Undelivered => tasks.take_back_lost(&[fence.attempt]).await.unwrap().len() == 1,
         Move::NotSent => tasks.undo_dispatch(&[fence.attempt], at(5)).await.unwrap() == 1,
         Move::Cancel => matches!(tasks.cancel(tenant, id, at(5)).await.unwrap(), CancelOutcome::Cancelled { .. }),
         Move::Expire => !tasks.expire(at(5), 100).await.unwrap().is_empty(),
@@ -84,7 +84,7 @@ pub(crate) async fn a_stale_attempt_or_another_owner_changes_nothing(f: Fixture)
     assert_eq!(new.attempt.attempt, old.attempt.attempt + 1);
     assert!(tasks.claim(claim(&old, 5)).await.unwrap().is_none(), "a stale delivery");
     assert_eq!(tasks.undo_dispatch(&[old.attempt], at(5)).await.unwrap(), 0);
-    assert_eq!(tasks.take_back_lost(&[old.attempt]).await.unwrap(), 0);
+    assert_eq!(tasks.take_back_lost(&[old.attempt]).await.unwrap(), []);
     assert!(tasks.claim(claim(&new, 5)).await.unwrap().is_some());
 
     let thief = Fence { owner: "worker-2".to_owned(), ..new.clone() };
