@@ -7,7 +7,13 @@ use serde_json::Value;
 /// Runs the program in a folder of its own until it ends; gives the JSON documents on its standard output.
 fn documents(folder: &std::path::Path, args: &[&str]) -> Vec<Value> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ortolan"));
-    let ended = command.args(args).env("ORTOLAN_DATA_DIR", folder).current_dir(folder).output().unwrap();
+    command.args(args).env("ORTOLAN_DATA_DIR", folder).current_dir(folder);
+    // What the tests are told of their surroundings are no settings.
+    let variables = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("ORTOLAN_"));
+    variables.filter(|name| name != "ORTOLAN_DATA_DIR").for_each(|name| {
+        command.env_remove(name);
+    });
+    let ended = command.output().unwrap();
     let (out, err) = (String::from_utf8(ended.stdout).unwrap(), String::from_utf8_lossy(&ended.stderr));
     assert!(ended.status.success(), "{args:?}: {err}");
     let documents = serde_json::Deserializer::from_str(&out).into_iter();
