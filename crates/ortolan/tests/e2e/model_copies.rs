@@ -57,7 +57,7 @@ impl World {
         panic!("something stays loaded: {}", self.cache().await);
     }
 
-    /// How often a model's file was fetched. A look at its object is none: each submission asks whether it is there.
+    /// How often a model's file was fetched. A look at its object is none: a submission asks whether it is there.
     async fn fetches(&self, path: &str) -> usize {
         self.bucket.count("GET", path).await.unwrap()
     }
